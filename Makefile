@@ -1,0 +1,61 @@
+# make help lists the targets. Everything runs in .venv, with the versions of constraints.txt.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+OUT ?= mav-out
+ARGS ?=
+
+# A build on Ray needs the ray extra; one in this process does not.
+NEEDS := .venv/.core $(if $(findstring runtime=ray,$(ARGS)),.venv/.ray)
+
+.PHONY: help setup build-mav resume test check bench clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+
+.venv/.core: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || \
+	  { echo "Python 3.11 to 3.13 is needed, $(PYTHON) is $$($(PYTHON) --version); set PYTHON=..." >&2; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(PIP) -e .
+	@touch $@
+
+.venv/.ray: .venv/.core
+	$(PIP) -e '.[ray]'
+	@touch $@
+
+.venv/.dev: .venv/.core
+	$(PIP) -e '.[ray,dev]'
+	@touch $@ .venv/.ray
+
+setup: .venv/.dev ## make .venv with everything that tests and development need
+
+build-mav: $(NEEDS) ## build SRC=folder (default: a rendered sample) into OUT=folder; ARGS="key=value ..."
+ifdef SRC
+	$(BIN)/mav build source.root='$(SRC)' output.root='$(OUT)' $(ARGS)
+else
+	$(BIN)/mav sample sample.root=mav-sample
+	$(BIN)/mav build source.root=mav-sample/sav_train output.root='$(OUT)' $(ARGS)
+endif
+	$(BIN)/mav verify output.root='$(OUT)' verify.deep=true
+	$(BIN)/mav report output.root='$(OUT)'
+
+resume: $(NEEDS) ## go on with the build in OUT=folder, with the configuration that began it
+	$(BIN)/mav build output.root='$(OUT)' $(ARGS)
+
+test: .venv/.dev ## run the tests
+	$(BIN)/python -m pytest $(ARGS)
+
+check: .venv/.dev ## lint, formatting, types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: .venv/.dev ## measure speed and memory, write docs/benchmarks.md
+	$(BIN)/python -m tests.bench $(ARGS)
+
+clean: ## remove .venv, caches and the sample with its build
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis mav-sample mav-out

@@ -1,0 +1,231 @@
+"""The console: verbs with Hydra overrides, one JSON object on stdout, all else on stderr.
+
+Exit codes: 0 complete; 1 a bug, or a finding of ``verify``; 2 usage, config or preflight;
+3 failed shards or over the loss budget; 130 interrupted and resumable.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from mav_pipeline import report as report_module
+from mav_pipeline.config import FINGERPRINTED, RunConfig
+from mav_pipeline.dataset.built import BuiltSet, read_run
+from mav_pipeline.errors import ConfigError, Interrupted, SetupError
+from mav_pipeline.runtime.driver import build, over_budget
+from mav_pipeline.runtime.preview import preview
+from mav_pipeline.schema import RunReport
+from mav_pipeline.sources.sample import render
+from mav_pipeline.storage import open_storage
+from mav_pipeline.typed import flatten, nearest
+from mav_pipeline.verify import verify
+
+_log = logging.getLogger("mav_pipeline")
+
+OK, BUG_OR_FINDING, SETUP, INCOMPLETE, INTERRUPTED = 0, 1, 2, 3, 130
+
+Result = tuple[int, dict[str, Any]]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one verb; returns the exit code. What it prints on stdout is the JSON of ``--json``."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    as_json = "--json" in words
+    words = [word for word in words if word != "--json"]
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s", force=True)
+    _log.setLevel(logging.INFO)
+    if not words or words[0] in ("-h", "--help", "help"):
+        sys.stderr.write(usage())
+        return OK if words else SETUP
+    verb, overrides = words[0], words[1:]
+    try:
+        if verb not in VERBS:
+            raise ConfigError(f"there is no verb {verb!r}{nearest(verb, VERBS)}\n{usage()}")
+        config = load_config(overrides)
+        if verb == "build" and config.source.root is None:
+            config = resumed(config, overrides)
+        code, result = VERBS[verb][0](config)
+    except SetupError as error:
+        _log.error("%s", error)
+        return SETUP
+    except (Interrupted, KeyboardInterrupt) as error:
+        _log.error("%s", error or "interrupted")
+        return INTERRUPTED
+    if as_json:
+        sys.stdout.write(json.dumps(result) + "\n")
+    return code
+
+
+def usage() -> str:
+    """The list of verbs."""
+    lines = [f"  {verb:<8} {text}" for verb, (_, text) in VERBS.items()]
+    return "usage: mav <verb> [--json] [key=value ...]\n\n" + "\n".join(lines) + "\n"
+
+
+# configuration
+
+
+def load_config(overrides: Sequence[str]) -> RunConfig:
+    """Composes ``conf/`` with overrides.
+
+    Raises:
+        ConfigError: an unknown key or group choice (naming the nearest), or a bad value.
+    """
+    folder = conf_folder()
+    groups = {path.name for path in folder.iterdir() if path.is_dir()}
+    split = [(word, *word.lstrip("+~").partition("=")) for word in overrides]
+    chosen = [word for word, key, _, _ in split if key in groups]
+    for word, key, equals, value in split:
+        if not equals:
+            raise ConfigError(f"{word!r} is not of the form key=value")
+        if key in groups:
+            known = [path.stem for path in (folder / key).glob("*.yaml") if path.stem != "base"]
+            if value not in known:
+                choices = ", ".join(sorted(known))
+                raise ConfigError(f"there is no {key}={value} (there is {choices})")
+    with initialize_config_dir(config_dir=str(folder), version_base="1.3"):
+        known = list(flatten(_composed(chosen)))
+        for _, key, _, _ in split:
+            if key not in groups and key not in known:
+                raise ConfigError(f"unknown key {key}{nearest(key, [*known, *groups])}")
+        return RunConfig.from_mapping(_composed(overrides))
+
+
+def resumed(config: RunConfig, overrides: Sequence[str]) -> RunConfig:
+    """The configuration that began the build in ``output.root``, with the overrides given now.
+
+    So ``mav build output.root=...`` alone goes on with a build. An override that would change a
+    byte is kept, for the build to refuse it by name.
+
+    Raises:
+        ConfigError: nothing was begun there, so ``source.root`` must be given.
+    """
+    run = read_run(open_storage(config.output.root, "output.root"))
+    if run is None:
+        where = f"and output.root={config.output.root} holds no build to go on with"
+        raise ConfigError(f"source.root is not set, {where}; add source.root=/some/folder")
+    now, data = config.to_mapping(), config.to_mapping()
+    for group in FINGERPRINTED:
+        data[group] = run["config"][group]
+    for key in (word.lstrip("+~").partition("=")[0] for word in overrides):
+        group, _, name = key.partition(".")
+        if group in FINGERPRINTED:
+            data[group] = {**data[group], name: now[group][name]} if name else now[group]
+    return RunConfig.from_mapping(data)
+
+
+def _composed(overrides: Sequence[str]) -> dict[str, Any]:
+    try:
+        composed = compose("config", overrides=list(overrides))
+        return OmegaConf.to_container(composed, resolve=True)  # type: ignore[return-value]
+    except (HydraException, OmegaConfBaseException) as error:
+        cause = str(error.__cause__ or error).splitlines()[0]
+        raise ConfigError(f"the overrides {' '.join(overrides)} cannot be used: {cause}") from error
+
+
+def conf_folder() -> Path:
+    """``conf/`` in the installed package, or beside it in a checkout."""
+    package = Path(__file__).resolve().parent
+    for folder in (package / "conf", package.parent / "conf"):
+        if (folder / "config.yaml").is_file():
+            return folder
+    raise SetupError(f"conf/ is neither in {package} nor beside it; install the package anew")
+
+
+# verbs
+
+
+def _sample(config: RunConfig) -> Result:
+    if not config.sample.root:
+        raise ConfigError("sample.root is not set; add sample.root=/some/folder")
+    root = Path(config.sample.root).expanduser().absolute()
+    clips = render(root, config.sample)
+    _log.info("%d clips in %s", len(clips), root)
+    return OK, {"root": str(root), "clips": clips}
+
+
+def _plan(config: RunConfig) -> Result:
+    result = preview(config).to_json()
+    _show(result)
+    return OK, result
+
+
+def _build(config: RunConfig) -> Result:
+    report = build(config)
+    _show_report(report)
+    if report.state != "complete":
+        _log.error("some shards failed: see failures/ in %s; run again", config.output.root)
+        return INCOMPLETE, report.to_json()
+    if over_budget(report, config):
+        _log.error(
+            "%d of %d clips failed, over quality.max_failed_fraction=%s; manifest.parquet says why",
+            report.clips["failed"],
+            report.clips["planned"],
+            config.quality.max_failed_fraction,
+        )
+        return INCOMPLETE, report.to_json()
+    return OK, report.to_json()
+
+
+def _status(config: RunConfig) -> Result:
+    built = _open_built(config)
+    report = built.report()
+    _show_report(report)
+    for failure in built.failures().values():
+        _log.info("%s: %s: %s: %s", failure.shard, failure.stage, failure.type, failure.message)
+    return OK, report.to_json()
+
+
+def _verify(config: RunConfig) -> Result:
+    result = verify(open_storage(config.output.root, "output.root"), config.verify)
+    for finding in result.findings:
+        _log.error("%s: %s", finding.path, finding.what)
+    for path in result.strays:
+        _log.warning("%s: stray%s", path, ", removed" if path in result.removed else "")
+    _log.info("%s; %d samples decoded", dict(result.shards), result.samples)
+    return OK if result.ok else BUG_OR_FINDING, result.to_json()
+
+
+def _report(config: RunConfig) -> Result:
+    built = _open_built(config)
+    report_module.write_report(built, config.report)
+    _log.info("%s/report/index.html", built.storage)
+    return OK, {"report": f"{built.storage}/report/index.html"}
+
+
+def _open_built(config: RunConfig) -> BuiltSet:
+    return BuiltSet.open(open_storage(config.output.root, "output.root"))
+
+
+def _show_report(report: RunReport) -> None:
+    _show(report.to_json())
+
+
+def _show(result: dict[str, Any]) -> None:
+    for key, value in result.items():
+        if isinstance(value, dict):
+            value = ", ".join(f"{number} {name}" for name, number in value.items()) or "none"
+        _log.info("%-12s %s", key, value)
+
+
+VERBS: dict[str, tuple[Callable[[RunConfig], Result], str]] = {
+    "sample": (_sample, "render a small corpus with known alpha under sample.root"),
+    "plan": (_plan, "preflight and dry run of a build; writes nothing"),
+    "build": (_build, "build or resume the set in output.root"),
+    "status": (_status, "where the build in output.root stands"),
+    "verify": (_verify, "read a set back; verify.deep=true decodes it, verify.clean=true tidies"),
+    "report": (_report, "write report/index.html"),
+}
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,142 @@
+"""One decoded clip: matte it here, score and encode it in lanes, gather its rows and its sample.
+
+Clip -> backend.matte() -> lanes: MaskletFinisher -> ClipOutcome
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from mav_pipeline.config import RunConfig
+from mav_pipeline.dataset.codec import encode_sample
+from mav_pipeline.dataset.manifest import Row, masklet_row, problem_values
+from mav_pipeline.errors import BackendError
+from mav_pipeline.finish import Finished, MaskletFinisher
+from mav_pipeline.interfaces import MattingBackend
+from mav_pipeline.schema import Clip, Masklet, Matte, Problem, Sample
+from mav_pipeline.stages import StageTimes
+
+_BACKLOG = 4  # blocks of alpha a lane may have waiting: enough to never idle, a few MB each
+
+
+@dataclass(frozen=True, slots=True)
+class ClipOutcome:
+    """What became of a clip: its rows, and its sample where a masklet was accepted."""
+
+    status: Literal["published", "failed", "skipped"]
+    rows: list[Row]
+    sample: Sample | None = None
+    frames: int = 0
+
+
+class _Lane:
+    """One thread that finishes masklets in order, with a bounded backlog."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="mav-finish")
+        self._room = threading.Semaphore(_BACKLOG)
+
+    def submit(self, task: Callable[..., Any], *args: Any) -> Future[Any]:
+        self._room.acquire()
+        future = self._pool.submit(task, *args)
+        future.add_done_callback(lambda _: self._room.release())
+        return future
+
+    def close(self) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+
+class ClipJob:
+    """Takes clips one after the other through one backend.
+
+    Args:
+        check: called between blocks of alpha; raises where the build shall stop.
+    """
+
+    def __init__(
+        self,
+        *,
+        config: RunConfig,
+        backend: MattingBackend,
+        fingerprint: str,
+        check: Callable[[], None],
+    ) -> None:
+        self._config, self._backend, self._check = config, backend, check
+        self._provenance = {
+            "fingerprint": fingerprint,
+            "backend": config.matting.name,
+            "seed": config.matting.seed,
+        }
+        self._lanes = [_Lane() for _ in range(config.runtime.encode_threads)]
+
+    def close(self) -> None:
+        """Stops the lanes."""
+        for lane in self._lanes:
+            lane.close()
+
+    def matte(self, shard: str, clip: Clip, times: StageTimes) -> Callable[[], ClipOutcome]:
+        """Mattes a clip, then returns what waits for the lanes and gives its outcome."""
+        # What finishes a clip needs no frames: they are the bulk of a clip's memory.
+        slim = replace(clip, frames=np.empty((0, 0, 0, 3), np.uint8))
+        wanted = [masklet for masklet in clip.masklets if masklet.problem is None]
+        finishers = {
+            masklet.name: MaskletFinisher(slim, masklet, self._config, times) for masklet in wanted
+        }
+        lanes = {m.name: self._lanes[n % len(self._lanes)] for n, m in enumerate(wanted)}
+        tasks: list[Future[None]] = []
+        try:
+            for matte in self._blocks(clip, wanted, times):
+                name = matte.masklet.name
+                tasks.append(lanes[name].submit(finishers[name].add, matte))
+        except BackendError as error:
+            problem = Problem("failed", error.reason, str(error))
+            failed = tuple(replace(m, problem=m.problem or problem) for m in clip.masklets)
+            return functools.partial(self._collect, shard, replace(slim, masklets=failed), [], {})
+        closing = {
+            masklet.name: lanes[masklet.name].submit(
+                finishers[masklet.name].close, shard, self._backend.seams(masklet)
+            )
+            for masklet in wanted
+        }
+        return functools.partial(self._collect, shard, slim, tasks, closing)
+
+    def _blocks(self, clip: Clip, wanted: Sequence[Masklet], times: StageTimes) -> Iterator[Matte]:
+        blocks = iter(self._backend.matte(clip, wanted)) if wanted else iter(())
+        while True:
+            self._check()
+            with times.stage("matting"):
+                block = next(blocks, None)
+            if block is None:
+                return
+            yield block
+
+    def _collect(
+        self,
+        shard: str,
+        clip: Clip,
+        tasks: Sequence[Future[None]],
+        closing: Mapping[str, Future[Finished]],
+    ) -> ClipOutcome:
+        for task in tasks:
+            task.result()
+        rows: list[Row] = []
+        stored, frames = [], 0
+        for masklet in clip.masklets:
+            if masklet.problem is not None:
+                values = problem_values(masklet.problem)
+                rows.append(masklet_row(clip, masklet, shard, values))
+                continue
+            finished = closing[masklet.name].result()
+            rows.append(finished.row)
+            frames += finished.frames
+            if finished.stored is not None:
+                stored.append(finished.stored)
+        sample = encode_sample(clip, stored, self._provenance) if stored else None
+        return ClipOutcome("published", rows, sample, frames)

@@ -1,0 +1,165 @@
+"""A set as it lies in its output: run, plan, receipts, rows; and where the build of it stands."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mav_pipeline.dataset import layout
+from mav_pipeline.dataset.manifest import SCHEMA, decode_rows
+from mav_pipeline.dataset.receipts import read_receipt, shard_files
+from mav_pipeline.errors import OutputError
+from mav_pipeline.plan import from_table
+from mav_pipeline.schema import STAGES, RunReport, ShardFailure, ShardReceipt, ShardSpec
+from mav_pipeline.storage import LocalStorage
+from mav_pipeline.tables import decode_table
+
+_CLIPS = ("published", "failed", "skipped")
+_MASKLETS = ("accepted", "rejected", "skipped", "failed")
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltSet:
+    """An output folder with its plan.
+
+    Attributes:
+        run: the parsed ``run.json``.
+        shards: the plan.
+    """
+
+    storage: LocalStorage
+    run: Mapping[str, Any]
+    shards: Sequence[ShardSpec]
+
+    @classmethod
+    def open(cls, storage: LocalStorage) -> BuiltSet:
+        """Raises OutputError where there is no build, or it cannot be read."""
+        run = read_run(storage)
+        if run is None:
+            raise OutputError(f"output.root={storage} holds no build: it has no {layout.RUN}")
+        try:
+            shards = from_table(decode_table(storage.read(layout.PLAN)))
+        except (FileNotFoundError, pa.ArrowInvalid, KeyError, TypeError) as error:
+            cause = f"{layout.PLAN} in output.root={storage} cannot be read: {error}"
+            raise OutputError(f"{cause}; `mav build` writes it anew where it is missing") from error
+        return cls(storage, run, shards)
+
+    def receipts(self) -> dict[str, ShardReceipt]:
+        """The published shards, in order.
+
+        Raises:
+            OutputError: a receipt cannot be read.
+        """
+        planned = {shard.name for shard in self.shards}
+        found = {}
+        for path in shard_files(self.storage):
+            shard = layout.shard_of_receipt(path)
+            if shard in planned:
+                found[shard] = receipt_or_raise(self.storage, shard)
+        return found
+
+    def failures(self) -> dict[str, ShardFailure]:
+        """The last errors of shards that could not be published, in order."""
+        found = {}
+        for shard in self.shards:
+            try:
+                data = json.loads(self.storage.read(layout.failure(shard.name)))
+                found[shard.name] = ShardFailure(**data)
+            except FileNotFoundError:
+                continue
+            except (TypeError, ValueError) as error:
+                path = layout.failure(shard.name)
+                raise OutputError(f"{path} in {self.storage} cannot be read: {error}") from error
+        return found
+
+    def rows(self) -> pa.Table:
+        """All manifest rows of the published shards.
+
+        Raises:
+            OutputError: a manifest that a receipt names is missing or broken.
+        """
+        tables = []
+        for receipt in self.receipts().values():
+            try:
+                tables.append(decode_rows(self.storage.read(layout.data(receipt.manifest.name))))
+            except (FileNotFoundError, ValueError) as error:
+                cause = f"{receipt.manifest.name} in {self.storage}: {error}"
+                raise OutputError(f"{cause}; `mav verify` says what else is wrong") from error
+        return pa.concat_tables(tables) if tables else SCHEMA.empty_table()
+
+    def report(self, wall_s: float | None = None, built_frames: int | None = None) -> RunReport:
+        """Where the build stands.
+
+        Args:
+            wall_s: duration of this run; None takes the time between first and last receipt.
+            built_frames: alpha frames made in that time; None means all.
+        """
+        receipts = self.receipts()
+        failed = sum(name not in receipts for name in self.failures())
+        clips = {key: sum(r.clips[key] for r in receipts.values()) for key in _CLIPS}
+        planned = sum(len(shard.clips) for shard in self.shards)
+        frames = sum(receipt.frames for receipt in receipts.values())
+        wall_s = _span(receipts.values()) if wall_s is None else wall_s
+        made = frames if built_frames is None else built_frames
+        done = len(receipts) == len(self.shards)
+        return RunReport(
+            state="complete" if done else "incomplete",
+            shards={
+                "planned": len(self.shards),
+                "published": len(receipts),
+                "failed": failed,
+                "pending": len(self.shards) - len(receipts) - failed,
+            },
+            clips={"planned": planned, **clips, "pending": planned - sum(clips.values())},
+            masklets={k: sum(r.masklets[k] for r in receipts.values()) for k in _MASKLETS},
+            frames=frames,
+            wall_s=round(wall_s, 3),
+            frames_per_s=round(made / wall_s, 3) if wall_s > 0 else 0.0,
+            stages_s={
+                stage: round(sum(r.stages_s[stage] for r in receipts.values()), 3)
+                for stage in STAGES
+            },
+            reasons=count_reasons(self.rows()),
+        )
+
+
+def count_reasons(rows: pa.Table) -> dict[str, int]:
+    """How often each reason stands in the rows, most frequent first."""
+    reasons = pc.list_flatten(rows["reasons"]).to_pylist()
+    return dict(sorted(Counter(reasons).items(), key=lambda item: (-item[1], item[0])))
+
+
+def read_run(storage: LocalStorage) -> dict[str, Any] | None:
+    """``run.json``, or None where there is none. Raises OutputError where it cannot be read."""
+    try:
+        run = json.loads(storage.read(layout.RUN))
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise OutputError(f"{layout.RUN} in {storage} is no json: {error}") from error
+    if not isinstance(run, dict) or "fingerprint" not in run:
+        raise OutputError(f"{layout.RUN} in {storage} is not one of ours: it has no fingerprint")
+    return run
+
+
+def receipt_or_raise(storage: LocalStorage, shard: str) -> ShardReceipt:
+    """The receipt of a shard that has one. Raises OutputError where it cannot be read."""
+    try:
+        receipt = read_receipt(storage, shard)
+    except ValueError as error:
+        raise OutputError(f"{error}; remove it, and `mav build` builds the shard anew") from error
+    if receipt is None:
+        raise OutputError(f"the receipt of {shard} vanished from {storage} while it was read")
+    return receipt
+
+
+def _span(receipts: Any) -> float:
+    times = [datetime.fromisoformat(receipt.published_at) for receipt in receipts]
+    return (max(times) - min(times)).total_seconds() if times else 0.0

@@ -1,0 +1,110 @@
+"""The error tree: who is to blame decides what happens next.
+
+MavError
+  SetupError         the set-up is wrong: exit 2, before the first clip
+    ConfigError      a key or its value
+    OutputError      the output folder: foreign, mismatching, unfit
+  InputError         the data is wrong: a failed or skipped row, never a retry
+  TransientError     something passed: retried with back-off and a cap
+  BackendError       the backend could not matte this masklet: a failed row
+  Interrupted        somebody asked us to stop: exit 130, resumable
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Status = Literal["failed", "skipped"]
+
+
+class MavError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class SetupError(MavError):
+    """The set-up is wrong; the message names the setting, the rule, the value and the way out."""
+
+
+class ConfigError(SetupError):
+    """A configuration key or value is wrong."""
+
+
+class OutputError(SetupError):
+    """The output location is foreign, mismatching or cannot keep our promises."""
+
+
+class InputError(MavError):
+    """An input file is wrong: becomes a row with a reason.
+
+    Args:
+        reason: short stable slug, e.g. ``frame_count``; stands in the row's ``reasons``.
+        cause: what was found and what is wanted; holds no host path.
+        role: role of the file at fault (``video``, ``manual``, ``auto``, ``frame``, ``mask``).
+        stage: where it was found (``plan``, ``read``, ``decode``, ``masks``, ``matting``).
+        status: ``failed``, or ``skipped`` where nothing is broken but a guard or a choice drops it.
+    """
+
+    def __init__(
+        self, reason: str, cause: str, *, role: str, stage: str, status: Status = "failed"
+    ) -> None:
+        super().__init__(reason, cause)
+        self.reason, self.cause, self.role, self.stage, self.status = (
+            reason,
+            cause,
+            role,
+            stage,
+            status,
+        )
+
+    def __str__(self) -> str:
+        return f"{self.stage} of {self.role}: {self.cause}"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Exceptions with keyword-only arguments do not survive pickling (Ray) by default.
+        return _input_error, (self.reason, self.cause, self.role, self.stage, self.status)
+
+
+def _input_error(reason: str, cause: str, role: str, stage: str, status: Status) -> InputError:
+    return InputError(reason, cause, role=role, stage=stage, status=status)
+
+
+class TransientError(MavError):
+    """Something that passes by itself (throttling, a lost node, a full scratch disk)."""
+
+
+class BackendError(MavError):
+    """The matting backend failed on this clip in a way that a retry will not cure.
+
+    Args:
+        reason: short stable slug for the rows of its masklets.
+        cause: what was seen.
+    """
+
+    def __init__(self, reason: str, cause: str) -> None:
+        super().__init__(reason, cause)
+        self.reason, self.cause = reason, cause
+
+    def __str__(self) -> str:
+        return f"matting: {self.cause}"
+
+
+class ShardError(MavError):
+    """A shard could not be built; nothing of it was published.
+
+    Args:
+        stage: where the error rose, one of ``schema.STAGES``.
+        kind: class name of the error.
+        cause: its message.
+        may_pass: whether another attempt makes sense.
+    """
+
+    def __init__(self, stage: str, kind: str, cause: str, may_pass: bool) -> None:
+        super().__init__(stage, kind, cause, may_pass)
+        self.stage, self.kind, self.cause, self.may_pass = stage, kind, cause, may_pass
+
+    def __str__(self) -> str:
+        return f"{self.stage}: {self.kind}: {self.cause}"
+
+
+class Interrupted(MavError):
+    """The run was asked to stop; whatever is not published is built by the next run."""

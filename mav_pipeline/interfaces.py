@@ -1,0 +1,84 @@
+"""The two seams: where clips come from, and what turns their masks into mattes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+from mav_pipeline.schema import Clip, ClipMeasure, ClipRef, Masklet, Matte, Seams
+from mav_pipeline.sizing import SizeRule
+
+
+class Source(Protocol):
+    """A collection of clips with masklets. Cheap to construct; opens nothing until asked."""
+
+    def discover(self) -> list[ClipRef]:
+        """Every clip under the root in id order, those with a problem included.
+
+        Lists and stats; reads no video and no annotation.
+        """
+        ...
+
+    def measure(self, ref: ClipRef) -> ClipMeasure:
+        """What a clip will give, from its annotations alone; for estimates.
+
+        Raises:
+            InputError: the annotation is wrong.
+            OSError: the storage failed.
+        """
+        ...
+
+    def load(self, ref: ClipRef, rule: SizeRule) -> Clip:
+        """Reads, checks and decodes one clip at the working size of ``rule``.
+
+        Raises:
+            InputError: the data is wrong; the caller makes it a row.
+            OSError: the storage failed; the caller may retry.
+        """
+        ...
+
+
+class MattingBackend(Protocol):
+    """Turns binary masks into alpha. Construct cheaply, load in ``setup``, free in ``close``."""
+
+    name: str
+
+    @property
+    def multiple(self) -> int:
+        """Both sides of the arrays it takes are multiples of this; valid before ``setup``."""
+        ...
+
+    def identity(self) -> dict[str, Any]:
+        """What of it reaches pixels beyond the config: ``{"unet": sha256, ...}``; may read weights.
+
+        Raises:
+            SetupError: something it needs is missing or wrong.
+        """
+        ...
+
+    def setup(self) -> None:
+        """Loads weights and warms up, so that the first clip costs what the others do.
+
+        Raises:
+            SetupError: as ``identity``, or the device cannot be used.
+        """
+        ...
+
+    def matte(self, clip: Clip, masklets: Sequence[Masklet]) -> Iterator[Matte]:
+        """Yields each masklet's alpha in blocks; blocks of one masklet ascend.
+
+        Depends on clip, masklet and config alone: not on the worker, on earlier clips, nor on
+        which other masklets are asked for. Frames without a mask are left out.
+
+        Raises:
+            BackendError: this clip cannot be matted, and a retry would not help.
+        """
+        ...
+
+    def seams(self, masklet: Masklet) -> Seams:
+        """Where the mattes of ``masklet`` were joined in time."""
+        ...
+
+    def close(self) -> None:
+        """Frees memory and device; the instance is not used again."""
+        ...

@@ -1,0 +1,70 @@
+"""What the driver asks of those who build: a seam with two sides, ``local`` and ``cluster``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from mav_pipeline.config import RunConfig
+from mav_pipeline.errors import ShardError
+from mav_pipeline.matting import open_backend
+from mav_pipeline.runtime.queue import Task
+from mav_pipeline.schema import ShardReceipt
+from mav_pipeline.shard_job import Progress, ShardBuilder
+from mav_pipeline.sources import open_source
+from mav_pipeline.storage import open_storage
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one task ended."""
+
+    task: Task
+    result: ShardReceipt | ShardError
+
+
+class Crew(Protocol):
+    """Builds shards, a bounded number at a time."""
+
+    def start(self) -> None:
+        """Gets at least one worker ready, its backend set up.
+
+        Raises:
+            SetupError: the backend or the cluster cannot do what the config asks.
+        """
+        ...
+
+    def has_room(self) -> bool:
+        """Whether another task would be begun, or held ready for a worker about to be free."""
+        ...
+
+    def submit(self, task: Task) -> None:
+        """Hands out a task; only while there is room."""
+        ...
+
+    def wait(self, timeout_s: float) -> list[Outcome]:
+        """Tasks that have ended since the last call, after at most ``timeout_s``."""
+        ...
+
+    def workers(self) -> int:
+        """Workers at work now."""
+        ...
+
+    def progress(self) -> Progress:
+        """Totals since the start, for display."""
+        ...
+
+    def close(self) -> None:
+        """Stops whatever runs, at once, and frees everything."""
+        ...
+
+
+def open_builder(config: RunConfig, fingerprint: str) -> ShardBuilder:
+    """The builder that each worker runs; opens no file, loads nothing."""
+    return ShardBuilder(
+        config=config,
+        source=open_source(config.source, config.output),
+        backend=open_backend(config.matting),
+        output=open_storage(config.output.root, "output.root"),
+        fingerprint=fingerprint,
+    )

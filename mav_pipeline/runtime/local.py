@@ -1,0 +1,57 @@
+"""The crew of one: this process, with the next shard held ready."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+
+from mav_pipeline.config import RunConfig
+from mav_pipeline.errors import ShardError
+from mav_pipeline.runtime.crew import Outcome, open_builder
+from mav_pipeline.runtime.queue import Task
+from mav_pipeline.schema import ShardReceipt
+from mav_pipeline.shard_job import Progress
+
+_IN_FLIGHT = 2  # one being matted, the next one loading
+
+
+class LocalCrew:
+    """Builds in threads of this process; see ``Crew``."""
+
+    def __init__(self, config: RunConfig, fingerprint: str) -> None:
+        self._builder = open_builder(config, fingerprint)
+        self._pool = ThreadPoolExecutor(_IN_FLIGHT, thread_name_prefix="mav-build")
+        self._running: dict[Future[ShardReceipt], Task] = {}
+
+    def start(self) -> None:
+        self._builder.setup()
+
+    def has_room(self) -> bool:
+        return len(self._running) < _IN_FLIGHT
+
+    def submit(self, task: Task) -> None:
+        self._running[self._pool.submit(self._builder.build, task.spec, task.attempt)] = task
+
+    def wait(self, timeout_s: float) -> list[Outcome]:
+        if not self._running:  # every shard left waits for another attempt
+            time.sleep(timeout_s)
+        done, _ = wait(self._running, timeout_s, FIRST_COMPLETED)
+        return [Outcome(self._running.pop(future), _result(future)) for future in done]
+
+    def workers(self) -> int:
+        return 1
+
+    def progress(self) -> Progress:
+        return self._builder.progress()
+
+    def close(self) -> None:
+        self._builder.stop()
+        self._pool.shutdown(cancel_futures=True)
+        self._builder.close()
+
+
+def _result(future: Future[ShardReceipt]) -> ShardReceipt | ShardError:
+    try:
+        return future.result()
+    except ShardError as error:
+        return error

@@ -1,0 +1,191 @@
+"""SA-V train: ``{id}.mp4`` with ``{id}_manual.json`` and ``{id}_auto.json``, however deep.
+
+Format: the SA-V README of the SAM 2 repository. ``masklet[frame][object]`` is a COCO RLE, an
+invisible object an all-zero one or null; annotated frame i is video frame ``frame_step`` x i;
+counts are floats.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from mav_pipeline.config import SourceConfig
+from mav_pipeline.errors import InputError
+from mav_pipeline.masks import parse_rle, run_lengths
+from mav_pipeline.schema import Clip, ClipMeasure, ClipRef, FileRef, Masklet, Problem
+from mav_pipeline.sizing import SizeRule
+from mav_pipeline.sources.listing import (
+    file_ref,
+    guard_bytes,
+    guard_frames,
+    screened,
+    visible_files,
+)
+from mav_pipeline.storage import LocalStorage
+from mav_pipeline.video import DecodedVideo, decode_video
+
+_SUFFIXES = {".mp4": "video", "_manual.json": "manual", "_auto.json": "auto"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Annotation:
+    """One checked json: ``frames[i][j]`` is the unparsed RLE of object ``ids[j]`` on frame i."""
+
+    role: str
+    frames: list[list[Any]]
+    ids: list[int]
+    buckets: list[str | None]
+    height: int | None
+    width: int | None
+    environment: str | None
+
+
+class SavTrain:
+    """The ``sav_train`` source over a folder."""
+
+    def __init__(
+        self, storage: LocalStorage, config: SourceConfig, rgb: Literal["source", "jpeg", "none"]
+    ) -> None:
+        self._storage, self._config, self._rgb = storage, config, rgb
+        both = config.masklets == "both"
+        self._kinds = ("manual", "auto") if both else (config.masklets,)
+
+    def discover(self) -> list[ClipRef]:
+        """Every video, and every annotation without one; see ``Source.discover``."""
+        found: dict[tuple[str, str], dict[str, FileRef]] = {}
+        for entry in visible_files(self._storage):
+            folder, _, name = entry.name.rpartition("/")
+            for suffix, role in _SUFFIXES.items():
+                if name.endswith(suffix):
+                    files = found.setdefault((name.removesuffix(suffix), folder), {})
+                    files[role] = file_ref(role, entry)
+                    break
+        return [self._ref(video_id, files) for (video_id, _), files in sorted(found.items())]
+
+    def _ref(self, video_id: str, files: dict[str, FileRef]) -> ClipRef:
+        wanted = [files[role] for role in ("video", *self._kinds) if role in files]
+        problem = None
+        if "video" not in files:
+            names = ", ".join(ref.uri for ref in files.values())
+            problem = Problem("failed", "no_video", f"plan of video: {names} lies without its mp4")
+        elif len(wanted) == 1:
+            asked = " or ".join(f"{video_id}_{kind}.json" for kind in self._kinds)
+            problem = Problem("skipped", "no_annotation", f"plan of masklets: there is no {asked}")
+        return ClipRef(video_id, tuple(wanted), problem)
+
+    def measure(self, ref: ClipRef) -> ClipMeasure:
+        """See ``Source.measure``."""
+        masklets = alpha_frames = pixels = 0
+        for kind in self._kinds:
+            for file in ref.role(kind):
+                annotation = _parse(self._storage.read_ref(file), kind)
+                columns = list(zip(*annotation.frames, strict=True))
+                shown = [sum(map(_is_shown, column)) for column in columns]
+                masklets += sum(count > 0 for count in shown)
+                alpha_frames += sum(shown)
+                pixels = (annotation.height or 0) * (annotation.width or 0)
+        return ClipMeasure(masklets, alpha_frames, pixels)
+
+    def load(self, ref: ClipRef, rule: SizeRule) -> Clip:
+        """See ``Source.load``."""
+        guard_bytes(ref.files, self._config)
+        annotations = [
+            _parse(self._storage.read_ref(file), file.role)
+            for kind in self._kinds
+            for file in ref.role(kind)
+        ]
+        lengths = [len(annotation.frames) for annotation in annotations]
+        if max(lengths) - min(lengths) > 1:
+            cause = f"the jsons annotate {' and '.join(map(str, lengths))} frames"
+            raise InputError("frame_count", cause, role="auto", stage="masks")
+        guard_frames(min(lengths), self._config, annotations[0].role)
+        data = self._storage.read_ref(ref.role("video")[0])
+        video = decode_video(
+            data,
+            step=self._config.frame_step,
+            annotated=min(lengths),
+            rule=rule,
+            max_pixels=self._config.max_pixels,
+            jpegs=self._rgb == "jpeg",
+        )
+        masklets = [m for a in annotations for m in self._masklets(a, video)]
+        return Clip(
+            video_id=ref.video_id,
+            width=video.width,
+            height=video.height,
+            fps=video.fps,
+            frame_indices=video.indices,
+            environment=annotations[0].environment,
+            masklets=tuple(masklets),
+            size=video.size,
+            frames=video.frames,
+            rgb=self._members(data, video),
+        )
+
+    def _masklets(self, annotation: _Annotation, video: DecodedVideo) -> list[Masklet]:
+        said = (annotation.height or video.height, annotation.width or video.width)
+        if said != (video.height, video.width):
+            cause = f"the json says {said[1]}x{said[0]}, the video is {video.width}x{video.height}"
+            raise InputError("frame_size", cause, role=annotation.role, stage="masks")
+        masklets = []
+        for column, (number, bucket) in enumerate(
+            zip(annotation.ids, annotation.buckets, strict=True)
+        ):
+            name, problem, rles = f"{annotation.role}_{number:03d}", None, []
+            try:
+                for frame in annotation.frames[: len(video.indices)]:
+                    rle = parse_rle(frame[column], video.height, video.width, role=annotation.role)
+                    rles.append(rle)
+            except InputError as error:
+                message = f"{error} (annotated frame {len(rles)})"
+                rles = [None] * len(video.indices)
+                problem = Problem("failed", error.reason, message)
+            masklet = Masklet(name, number, annotation.role, tuple(rles), bucket, problem)
+            masklets.append(screened(masklet, self._config))
+        return masklets
+
+    def _members(self, data: bytes, video: DecodedVideo) -> tuple[tuple[str, bytes], ...]:
+        if self._rgb == "source":
+            return (("rgb.mp4", data),)
+        return tuple(
+            (f"rgb.{index:05d}.jpg", jpeg)
+            for index, jpeg in zip(video.indices, video.jpegs, strict=False)
+        )
+
+
+def _is_shown(rle: Any) -> bool:
+    """Whether a mask is more than one run of zeros, without decoding it."""
+    try:
+        return rle is not None and len(run_lengths(rle["counts"].encode())) > 1
+    except (TypeError, KeyError, AttributeError, ValueError):
+        return False
+
+
+def _parse(data: bytes, role: str) -> _Annotation:
+    def bad(cause: str) -> InputError:
+        return InputError("json", cause, role=role, stage="masks")
+
+    try:
+        root = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise bad(f"not a json file: {error}") from error
+    try:
+        frames = root["masklet"]
+        ids = [int(number) for number in root["masklet_id"]]
+        buckets = list(root.get("masklet_size_bucket") or [None] * len(ids))
+        sides = [root.get(key) for key in ("video_height", "video_width")]
+        height, width = (None if side is None else int(side) for side in sides)
+        environment = root.get("video_environment")
+        ragged = next((i for i, frame in enumerate(frames) if len(frame) != len(ids)), None)
+    except (TypeError, KeyError, ValueError, AttributeError, OverflowError) as error:
+        raise bad(f"not in SA-V's form: {type(error).__name__}: {error}") from error
+    if ragged is not None:
+        raise bad(f"frame {ragged} has {len(frames[ragged])} masks for {len(ids)} masklets")
+    if len(set(ids)) != len(ids) or min(ids, default=0) < 0 or len(buckets) != len(ids):
+        raise bad(f"masklet_id {ids} must be distinct, not negative, with one size bucket each")
+    if not all(bucket is None or isinstance(bucket, str) for bucket in buckets):
+        raise bad("masklet_size_bucket must hold texts")
+    environment = environment if isinstance(environment, str) else None
+    return _Annotation(role, list(frames), ids, buckets, height, width, environment)

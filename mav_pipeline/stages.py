@@ -1,0 +1,43 @@
+"""Busy seconds a stage, from any thread; an error that rises in a stage carries its name."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+
+from mav_pipeline.schema import STAGES
+
+_NOTE = "stage: "
+
+
+class StageTimes:
+    """Adds up wall time spent in each of ``STAGES``."""
+
+    def __init__(self) -> None:
+        self._seconds = dict.fromkeys(STAGES, 0.0)
+        self._lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Times a block."""
+        start = time.perf_counter()
+        try:
+            yield
+        except Exception as error:
+            error.add_note(f"{_NOTE}{name}")
+            raise
+        finally:
+            with self._lock:
+                self._seconds[name] += time.perf_counter() - start
+
+    def seconds(self) -> dict[str, float]:
+        """Seconds by stage, to the millisecond."""
+        return {name: round(seconds, 3) for name, seconds in self._seconds.items()}
+
+
+def stage_of(error: BaseException) -> str | None:
+    """The innermost stage that ``error`` rose in, or None."""
+    notes = getattr(error, "__notes__", ())
+    return next((note.removeprefix(_NOTE) for note in notes if note.startswith(_NOTE)), None)
