@@ -1,0 +1,126 @@
+"""Writes the sample corpus: videos, annotations, true alphas."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+from mav_pipeline.config import SampleConfig
+from mav_pipeline.errors import OutputError
+from mav_pipeline.schema import AlphaFrame, Frame
+from mav_pipeline.sources.sample.annotate import annotation, draw
+from mav_pipeline.sources.sample.compose import compose
+from mav_pipeline.sources.sample.scene import FPS, ClipPlan, plan_clip
+from mav_pipeline.sources.sample.texture import Plane
+from mav_pipeline.storage import LocalStorage
+from mav_pipeline.video import encode_png
+
+FOLDER = "sav_train/sav_000"
+TRUTH = "alpha_gt"
+AUTO = 2  # objects that are annotated a second time, as a tracker would
+
+# Near transparent compression, so that the truth is still the truth of the decoded pixels.
+X264 = {"crf": "14", "preset": "veryfast", "threads": "1"}
+BITEXACT = 1 << 23  # AV_CODEC_FLAG_BITEXACT
+
+
+def render(root: Path, config: SampleConfig) -> list[str]:
+    """Renders the corpus below ``root`` and returns its video ids.
+
+    The same settings give the same bytes, on one kind of machine with one set of versions.
+
+    Args:
+        root: folder; made where there is none. ``config.root`` is not looked at.
+
+    Raises:
+        OutputError: ``root`` holds something else, or cannot be written.
+    """
+    _refuse_foreign(root)
+    storage = LocalStorage(root)
+    try:
+        return [_render_clip(storage, plan_clip(config, index)) for index in range(config.clips)]
+    except OSError as error:
+        raise OutputError(
+            f"sample.root={root} cannot be written ({error.strerror or error}); "
+            "free or choose another folder"
+        ) from error
+
+
+def _refuse_foreign(root: Path) -> None:
+    if root.is_dir():
+        if any((root / name).exists() for name in ("sav_train", TRUTH)) or not any(root.iterdir()):
+            return
+        what = "a folder that holds other files than a sample corpus"
+    elif root.exists():
+        what = "not a folder"
+    else:
+        return
+    raise OutputError(
+        f"sample.root={root} is {what}; name a new or empty folder, or empty this one"
+    )
+
+
+def _render_clip(storage: LocalStorage, plan: ClipPlan) -> str:
+    video = _Video(plan)
+    manual, auto = [], []
+    names = [f"manual_{i:03d}" for i in range(len(plan.objects) + plan.with_empty)]
+    for number, composed in enumerate(compose(plan)):
+        video.write(composed.rgb)
+        if number not in plan.annotated:
+            continue
+        alphas = [_to_8_bit(alpha) for alpha in composed.alphas]
+        covers = list(composed.covers)
+        if plan.with_empty:
+            alphas.append(np.zeros_like(alphas[0]))
+            covers.append(np.zeros_like(covers[0]))
+        manual.append([draw(cover, plan.unit, careful=True) for cover in covers])
+        auto.append([draw(cover, plan.unit, careful=False) for cover in covers[:AUTO]])
+        truth = [*zip(names, alphas, strict=True)]
+        truth += [(f"auto_{i:03d}", alpha) for i, alpha in enumerate(alphas[:AUTO])]
+        for name, alpha in truth:
+            file = f"{TRUTH}/{plan.video_id}/{name}/{number:05d}.png"
+            storage.put(file, encode_png(alpha))
+    storage.put(f"{FOLDER}/{plan.video_id}.mp4", video.close())
+    for content in (annotation(plan, "manual", manual), annotation(plan, "auto", auto)):
+        file = f"{FOLDER}/{plan.video_id}_{content['masklet_type'][0]}.json"
+        storage.put(file, json.dumps(content).encode())
+    return plan.video_id
+
+
+def _to_8_bit(alpha: Plane) -> AlphaFrame:
+    return (np.clip(alpha, 0, 1) * 255 + 0.5).astype(np.uint8)
+
+
+class _Video:
+    """Encodes RGB frames to H.264 in an mp4, one thread, the same bytes each time."""
+
+    def __init__(self, plan: ClipPlan) -> None:
+        self._buffer = io.BytesIO()
+        self._container = av.open(
+            self._buffer, mode="w", format="mp4", container_options={"fflags": "+bitexact"}
+        )
+        self._stream: Any = self._container.add_stream("libx264", rate=FPS, options=X264)
+        self._stream.height, self._stream.width = plan.height, plan.width
+        self._stream.pix_fmt = "yuv420p"
+        self._stream.codec_context.thread_count = 1
+        self._stream.codec_context.flags |= BITEXACT
+        self._count = 0
+
+    def write(self, rgb: Frame) -> None:
+        """Appends one (H, W, 3) frame."""
+        frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
+        frame = frame.reformat(format="yuv420p", interpolation="AREA", threads=1)
+        frame.pts = self._count
+        self._count += 1
+        self._container.mux(self._stream.encode(frame))
+
+    def close(self) -> bytes:
+        """Finishes the file and returns its bytes."""
+        self._container.mux(self._stream.encode(None))
+        self._container.close()
+        return self._buffer.getvalue()
