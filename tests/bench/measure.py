@@ -1,0 +1,211 @@
+"""The measurements of ``make bench``; each returns rows for the tables in docs/benchmarks.md."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from mav_pipeline.config import RunConfig
+from mav_pipeline.masks import decode_rle
+from mav_pipeline.matting import open_backend
+from mav_pipeline.runtime.driver import run_shards
+from mav_pipeline.runtime.local import LocalCrew
+from mav_pipeline.runtime.preflight import prepare
+from mav_pipeline.runtime.progress import open_display
+from mav_pipeline.schema import Clip, ShardSpec
+from mav_pipeline.sources import open_source
+from mav_pipeline.video import AlphaEncoder, alpha_rate, decode_video
+
+from .corpus import config
+
+REPEATS = 3
+
+
+@contextlib.contextmanager
+def one_core() -> Iterator[None]:
+    """Pins this process to its first core, so that rates are rates of one core."""
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cores)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
+
+
+def load(settings: RunConfig, spec: ShardSpec) -> list[Clip]:
+    """The clips of a shard, in memory."""
+    source = open_source(settings.source, settings.output)
+    rule = settings.matting.size_rule(1)
+    return [source.load(ref, rule) for ref in spec.clips]
+
+
+def bare_rate(settings: RunConfig, clips: list[Clip]) -> float:
+    """Alpha frames/s of the backend alone on clips already in memory."""
+    backend = open_backend(settings.matting)
+    backend.setup()
+    frames, start = 0, time.perf_counter()
+    for clip in clips:
+        wanted = [masklet for masklet in clip.masklets if masklet.problem is None]
+        frames += sum(len(matte.alpha) for matte in backend.matte(clip, wanted))
+    seconds = time.perf_counter() - start
+    backend.close()
+    return frames / seconds
+
+
+def build_rate(
+    settings: RunConfig, crew_of: Callable[..., object]
+) -> tuple[float, dict[str, float]]:
+    """Alpha frames/s of a whole build, from the first shard handed out to the last receipt.
+
+    Starting workers is left out: it is paid once, not by the frame.
+    """
+    shutil.rmtree(str(settings.output.root), ignore_errors=True)
+    prepared = prepare(settings, writes=True)
+    shards = list(prepared.shards)
+    with contextlib.closing(crew_of(settings, prepared.fingerprint, shards)) as crew:  # type: ignore[type-var]
+        crew.start()  # type: ignore[attr-defined]
+        built = prepared.begin()
+        start = time.perf_counter()
+        with open_display(shards, 1e9) as display:
+            run_shards(crew, shards, built, settings, threading.Event(), display)  # type: ignore[arg-type]
+        seconds = time.perf_counter() - start
+    report = built.report()
+    assert report.state == "complete"
+    return report.frames / seconds, dict(report.stages_s)
+
+
+def local(settings: RunConfig, fingerprint: str, shards: list[ShardSpec]) -> LocalCrew:
+    return LocalCrew(settings, fingerprint)
+
+
+def ray_crew(settings: RunConfig, fingerprint: str, shards: list[ShardSpec]) -> object:
+    from mav_pipeline.runtime.cluster import RayCrew
+
+    return RayCrew(settings, fingerprint, len(shards))
+
+
+def closed_form(source: Path, out: Path) -> list[tuple[str, str, str]]:
+    """Point 1 and the second half of point 3 of DESIGN section 8."""
+    keys = (f"source.root={source}", f"output.root={out}", "output.clips_per_shard=1")
+    settings = config(*keys)
+    spec = prepare(settings, writes=False).shards[0]
+    clips = load(settings, spec)
+    bare, built, shares, free = [], [], [], []
+    for _ in range(REPEATS):
+        with one_core():
+            bare.append(bare_rate(settings, clips))
+            rate, stages = build_rate(settings, local)
+        built.append(rate / bare[-1])
+        shares.append(stages["score"] / sum(stages.values()))
+        free.append(build_rate(settings, local)[0] / bare[-1])
+    del clips
+    gc.collect()
+    two = config(*keys, "runtime=ray", "runtime.num_workers=2")
+    gains, singles = [], []
+    for _ in range(REPEATS):
+        with one_core():
+            singles.append(build_rate(settings, local)[0])
+        gains.append(build_rate(two, ray_crew)[0] / singles[-1])
+    return [
+        ("closed_form alone, one core", f"{median(bare):.2f} alpha frames/s", ""),
+        ("build / backend alone, one worker on one core", f"{median(built):.3f}", ">= 0.90"),
+        ("build / backend alone, one worker, both cores free", f"{median(free):.3f}", ">= 0.90"),
+        ("two Ray workers / one worker on one core", f"{median(gains):.2f}x", ">= 1.8x"),
+        ("full scores / busy time of the build", f"{median(shares):.1%}", "<= 10%"),
+    ]
+
+
+def floor(source: Path, out: Path) -> list[tuple[str, str, str]]:
+    """The first half of point 3: a binary build against decoding and encoding alone."""
+    keys = (f"source.root={source}", f"output.root={out}", "output.clips_per_shard=1")
+    settings = config(*keys, "matting=binary", "quality.scores=basic")
+    specs = prepare(settings, writes=False).shards
+    masks = [
+        [
+            [r if r is None else decode_rle(r) for r in m.rles]
+            for m in clip.masklets
+            if not m.problem
+        ]
+        for spec in specs
+        for clip in load(settings, spec)
+    ]
+    ratios, alone = [], []
+    with one_core():
+        for _ in range(REPEATS):
+            start = time.perf_counter()
+            frames = sum(
+                _decode_encode(settings, source, spec, shown)
+                for spec, shown in zip(specs, masks, strict=True)
+            )
+            alone.append(frames / (time.perf_counter() - start))
+            ratios.append(alone[-1] / build_rate(settings, local)[0])
+    return [
+        ("decode and FFV1-encode alone, one core", f"{median(alone):.1f} alpha frames/s", ""),
+        ("binary build, basic scores / that", f"{median(ratios):.2f}x the time", "<= 2.5x"),
+    ]
+
+
+def _decode_encode(
+    settings: RunConfig, source: Path, spec: ShardSpec, masks: list[list[np.ndarray | None]]
+) -> int:
+    (video,) = spec.clips[0].role("video")
+    decoded = decode_video(
+        (source / video.uri).read_bytes(),
+        step=4,
+        annotated=len(masks[0]),
+        rule=settings.matting.size_rule(1),
+        max_pixels=10**8,
+        jpegs=False,
+    )
+    frames = 0
+    empty = np.zeros((decoded.height, decoded.width), np.uint8)
+    for shown in masks:
+        encoder = AlphaEncoder(decoded.height, decoded.width, alpha_rate(decoded.fps, 4))
+        for mask in shown:
+            frames += mask is not None
+            encoder.write(empty if mask is None else mask.view(np.uint8) * np.uint8(255))
+        encoder.close()
+    return frames
+
+
+def memory(source: Path, out: Path, matting: str) -> float:
+    """GB of peak memory of a worker above the backend's own, in a process of its own."""
+    code = (
+        "import sys; from tests.bench.measure import peak; "
+        f"sys.stdout.write(str(peak({str(source)!r}, {str(out)!r}, {matting!r})))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return float(done.stdout)
+
+
+def peak(source: str, out: str, matting: str) -> float:
+    """Builds one shard here; returns GB of VmHWM above what the process had after ``setup``."""
+    settings = config(f"source.root={source}", f"output.root={out}", f"matting={matting}")
+    shutil.rmtree(out, ignore_errors=True)
+    prepared = prepare(settings, writes=True)
+    crew = LocalCrew(settings, prepared.fingerprint)
+    crew.start()
+    before = _high_water()
+    built = prepared.begin()
+    with open_display(prepared.shards, 1e9) as display:
+        run_shards(crew, list(prepared.shards), built, settings, threading.Event(), display)
+    crew.close()
+    return (_high_water() - before) / 1e9
+
+
+def _high_water() -> int:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM"):
+            return int(line.split()[1]) * 1024
+    raise RuntimeError("no VmHWM in /proc/self/status")

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mav_pipeline.cli import load_config
+from mav_pipeline.sources.sample import render
+
+from .console import mav, shard_bytes
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A rendered corpus: 6 clips of 192x144, 10 annotated frames each."""
+    root = tmp_path_factory.mktemp("corpus")
+    settings = ("sample.clips=6", "sample.frames=40", "sample.width=192", "sample.height=144")
+    render(root, load_config(settings).sample)
+    return root
+
+
+@pytest.fixture(scope="session")
+def build_args(corpus: Path) -> tuple[str, ...]:
+    """Overrides of the build that tests compare: 3 shards of 2 clips."""
+    return (f"source.root={corpus / 'sav_train'}", "output.clips_per_shard=2")
+
+
+@pytest.fixture(scope="session")
+def undisturbed(
+    build_args: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, dict[str, str]]:
+    """The output of a build that nobody disturbed, and its shard bytes."""
+    root = tmp_path_factory.mktemp("undisturbed") / "out"
+    done = mav("build", *build_args, f"output.root={root}", "--json")
+    assert done.code == 0, done.stderr
+    return root, shard_bytes(root)
