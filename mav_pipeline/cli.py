@@ -91,8 +91,8 @@ def load_config(overrides: Sequence[str]) -> RunConfig:
         if key in groups:
             known = [path.stem for path in (folder / key).glob("*.yaml") if path.stem != "base"]
             if value not in known:
-                choices = ", ".join(sorted(known))
-                raise ConfigError(f"there is no {key}={value} (there is {choices})")
+                choices = f"(there is {', '.join(sorted(known))})"
+                raise ConfigError(f"there is no {key}={value} {choices}{nearest(value, known)}")
     with initialize_config_dir(config_dir=str(folder), version_base="1.3"):
         known = list(flatten(_composed(chosen)))
         for _, key, _, _ in split:

@@ -233,6 +233,11 @@ class ReportConfig:
     masklets: int
     frames: int
 
+    def __post_init__(self) -> None:
+        ok = 0 <= self.masklets <= 200  # a masklet is about 0.1 MB of the page
+        _require(ok, "report.masklets", "from 0 to 200", self.masklets)
+        _require(1 <= self.frames <= 12, "report.frames", "from 1 to 12", self.frames)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunConfig:

@@ -91,9 +91,12 @@ def parse_rle(data: Any, height: int, width: int, *, role: str) -> Rle | None:
 
 
 def decode_rle(rle: Rle) -> Mask:
-    """(height, width) bool. ``rle`` must come from ``parse_rle`` or ``encode_rle``."""
+    """(height, width) bool. ``rle`` must come from ``parse_rle`` or ``encode_rle``.
+
+    In column-major order, as COCO keeps it: whoever needs a part copies just that.
+    """
     decoded = coco.decode({"size": [rle.height, rle.width], "counts": rle.counts})
-    return np.ascontiguousarray(decoded).view(np.bool_)
+    return np.asarray(decoded).view(np.bool_)
 
 
 def encode_rle(mask: Mask) -> Rle | None:
@@ -113,6 +116,7 @@ def rle_box(rle: Rle) -> tuple[int, int, int, int]:
 
 def at_size(mask: Mask, size: WorkingSize) -> Mask:
     """Brings a source mask to its working size: by area, at one half, then edge-padded."""
+    mask = np.ascontiguousarray(mask)
     if mask.shape != (size.height, size.width):
         share = cv2.resize(
             mask.view(np.uint8) * np.uint8(255),

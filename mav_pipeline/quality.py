@@ -61,8 +61,10 @@ class Scorer:
         bits = shown.view(np.uint8)
         wide = cv2.dilate(bits, zone).view(np.bool_)
         core = cv2.erode(bits, zone, borderType=cv2.BORDER_REPLICATE).view(np.bool_)
+        total, beyond_box = _sum(alpha), 0
+        if total > _sum(inner):
+            beyond_box = int(np.count_nonzero(alpha > 127)) - int(np.count_nonzero(inner > 127))
         solid = inner > 127
-        total, solids = _sum(alpha), int(np.count_nonzero(alpha > 127))
         both = int(np.count_nonzero(solid & shown))
         cores = int(np.count_nonzero(core))
         self._count(
@@ -72,7 +74,7 @@ class Scorer:
             core_loss=cores * 255 - _sum(inner, core),
             mask=area,
             both=both,
-            either=area + solids - both,
+            either=area + int(np.count_nonzero(solid)) + beyond_box - both,
             border=int(np.count_nonzero(wide)) - cores,
             soft=int(np.count_nonzero((inner > 12) & (inner < 243) & wide & ~core)),
         )
@@ -81,13 +83,16 @@ class Scorer:
         if not self.full:
             return
         assert self._last is not None
-        _, before, mask_before, box_before, _ = self._last
+        _, alpha_before, mask_before, box_before, _ = self._last
         union = (*np.minimum(box, box_before)[:2], *np.maximum(box, box_before)[2:])
-        now, then = (_crop(frame, union).astype(np.int16) for frame in (alpha, before))
-        change = now - then
-        self._deltas[index] = float(np.abs(change).sum())
-        follows = _crop(mask, union).astype(np.int16) - _crop(mask_before, union)
-        self._count(unexplained=float(np.abs(change - 255 * follows).sum()), moved=_sum(alpha))
+        now, then = _crop(alpha, union), _crop(alpha_before, union)
+        self._deltas[index] = cv2.norm(now, then, cv2.NORM_L1)
+        # What of alpha the mask does not make, now and then; its change is what the eye sees.
+        rest, rest_before = (
+            cv2.subtract(part, _crop(shown, union).view(np.uint8) * np.uint8(255), dtype=cv2.CV_16S)
+            for part, shown in ((now, mask), (then, mask_before))
+        )
+        self._count(unexplained=cv2.norm(rest, rest_before, cv2.NORM_L1), moved=_sum(alpha))
 
     def _count(self, **values: float) -> None:
         for key, value in values.items():

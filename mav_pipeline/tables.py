@@ -16,10 +16,11 @@ def encode_table(table: pa.Table) -> bytes:
 def decode_table(data: bytes) -> pa.Table:
     """The table of a parquet file.
 
-    Without read-ahead: arrow's I/O threads may free the Python buffer they read from after the
-    interpreter is gone, which aborts the process at its end (seen with pyarrow 26).
+    Without the dataset layer and read-ahead that ``pq.read_table`` brings: their threads may free
+    the Python buffer they read from after the interpreter is gone, which aborts the process at its
+    end (seen with pyarrow 26, about one run in thirty).
 
     Raises:
         pa.ArrowInvalid: it is no parquet file.
     """
-    return pq.read_table(pa.BufferReader(data), pre_buffer=False, use_threads=False)
+    return pq.ParquetFile(pa.BufferReader(data), pre_buffer=False).read(use_threads=False)

@@ -94,20 +94,21 @@ class BuiltSet:
                 raise OutputError(f"{cause}; `mav verify` says what else is wrong") from error
         return pa.concat_tables(tables) if tables else SCHEMA.empty_table()
 
-    def report(self, wall_s: float | None = None, built_frames: int | None = None) -> RunReport:
+    def report(self, wall_s: float | None = None, built_frames: int = 0) -> RunReport:
         """Where the build stands.
 
         Args:
-            wall_s: duration of this run; None takes the time between first and last receipt.
-            built_frames: alpha frames made in that time; None means all.
+            wall_s: duration of this run; None takes the time from the first receipt to the last,
+                and the frames made in it.
+            built_frames: alpha frames made in this run.
         """
         receipts = self.receipts()
         failed = sum(name not in receipts for name in self.failures())
         clips = {key: sum(r.clips[key] for r in receipts.values()) for key in _CLIPS}
         planned = sum(len(shard.clips) for shard in self.shards)
         frames = sum(receipt.frames for receipt in receipts.values())
-        wall_s = _span(receipts.values()) if wall_s is None else wall_s
-        made = frames if built_frames is None else built_frames
+        if wall_s is None:
+            wall_s, built_frames = _span(list(receipts.values()))
         done = len(receipts) == len(self.shards)
         return RunReport(
             state="complete" if done else "incomplete",
@@ -121,7 +122,7 @@ class BuiltSet:
             masklets={k: sum(r.masklets[k] for r in receipts.values()) for k in _MASKLETS},
             frames=frames,
             wall_s=round(wall_s, 3),
-            frames_per_s=round(made / wall_s, 3) if wall_s > 0 else 0.0,
+            frames_per_s=round(built_frames / wall_s, 3) if wall_s > 0 else 0.0,
             stages_s={
                 stage: round(sum(r.stages_s[stage] for r in receipts.values()), 3)
                 for stage in STAGES
@@ -142,6 +143,8 @@ def read_run(storage: LocalStorage) -> dict[str, Any] | None:
         run = json.loads(storage.read(layout.RUN))
     except FileNotFoundError:
         return None
+    except NotADirectoryError as error:
+        raise OutputError(f"output.root={storage} is a file; name a folder") from error
     except ValueError as error:
         raise OutputError(f"{layout.RUN} in {storage} is no json: {error}") from error
     if not isinstance(run, dict) or "fingerprint" not in run:
@@ -160,6 +163,11 @@ def receipt_or_raise(storage: LocalStorage, shard: str) -> ShardReceipt:
     return receipt
 
 
-def _span(receipts: Any) -> float:
+def _span(receipts: Sequence[ShardReceipt]) -> tuple[float, int]:
+    """Seconds from the first receipt to the last, and the alpha frames made in them."""
+    if not receipts:
+        return 0.0, 0
     times = [datetime.fromisoformat(receipt.published_at) for receipt in receipts]
-    return (max(times) - min(times)).total_seconds() if times else 0.0
+    first = times.index(min(times))
+    frames = sum(receipt.frames for receipt in receipts) - receipts[first].frames
+    return (max(times) - min(times)).total_seconds(), frames

@@ -81,8 +81,11 @@ class ShardTar:
 def read_samples(file: BinaryIO) -> Iterator[tuple[str, dict[str, bytes]]]:
     """(key, members by extension) of a shard, in order; keys split at the first dot.
 
+    An archive cut at a member's header reads as if it ended there (tarfile's rule); its receipt's
+    size and hash, and a sample's own json, tell.
+
     Raises:
-        ValueError: the archive is torn, or a sample's members do not lie together.
+        ValueError: the archive is torn inside a member, or a sample's members do not lie together.
     """
     seen: set[str] = set()
     current: str | None = None

@@ -124,8 +124,6 @@ def _refuse_foreign(output: LocalStorage) -> None:
         anything = next((e.name for e in output.entries() if e.name[0] != "."), None)
     except FileNotFoundError:
         return
-    except NotADirectoryError as error:
-        raise OutputError(f"output.root={output} is a file; name a folder") from error
     except OSError as error:
         raise OutputError(f"output.root={output} cannot be listed: {error.strerror}") from error
     if stranger or anything:

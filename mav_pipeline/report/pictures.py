@@ -1,0 +1,272 @@
+"""Pictures of chosen masklets, small and inlined: frame, mask, alpha, the object on a checkerboard.
+
+Reads no tar but those that hold a chosen masklet, each until the last one is found, and decodes
+no clip but theirs. What cannot be read becomes a problem of its masklets, never an error.
+"""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+
+from mav_pipeline.dataset.shards import read_samples
+from mav_pipeline.errors import InputError
+from mav_pipeline.masks import decode_rle, parse_rle
+from mav_pipeline.report.choose import Choice
+from mav_pipeline.schema import AlphaFrame, Frame, Frames
+from mav_pipeline.sizing import SizeRule, scale
+from mav_pipeline.storage import LocalStorage
+from mav_pipeline.video import decode_alpha, decode_png, decode_video, encode_png
+
+_SIDE = 288  # pixels of a picture's longer side: four of them fill a page
+_WORK_PIXELS = 640 * 360  # clips are decoded at this size, so that a crop of them is still sharp
+_WORK_BYTES = 128 << 20  # bound on a decoded clip; longer ones are decoded smaller
+_LEAST_CROP = 0.4  # of the frame's sides: small objects keep some of their surroundings
+_MARGIN = 1.25  # crop over the object's box
+_SQUARE = 12  # pixels of a checkerboard square
+_LIGHT, _DARK = 225, 165
+_JPEG_QUALITY = 82  # for looking at; at this size it is 10 KB a picture
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """An inlined image: what it shows, its data URI and its size in pixels."""
+
+    title: str
+    uri: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """The pictures of one annotated frame; ``number`` counts the source video's frames."""
+
+    number: int
+    pictures: tuple[Picture, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """What can be shown of a chosen masklet.
+
+    Attributes:
+        rgb: whether the sample holds RGB; else the moments show mask and alpha alone.
+        problem: why there is nothing to show, or None.
+    """
+
+    choice: Choice
+    moments: tuple[Moment, ...] = ()
+    rgb: bool = False
+    problem: str | None = None
+
+
+def sheets(
+    storage: LocalStorage,
+    tars: Mapping[str, str],
+    choices: Sequence[Choice],
+    *,
+    frames: int,
+    max_pixels: int,
+    frame_step: int,
+) -> list[Sheet]:
+    """A sheet of each choice, in their order.
+
+    Args:
+        tars: path of each published shard's tar.
+        frames: moments of each masklet.
+        max_pixels: a stored video with larger frames is not decoded.
+        frame_step: video frames from one annotated frame to the next.
+    """
+    found: dict[tuple[str, str], Sheet] = {}
+    reader = _Reader(frames, max_pixels, frame_step)
+    for shard in sorted({choice.shard for choice in choices}):
+        wanted: dict[str, list[Choice]] = {}
+        for choice in choices:
+            if choice.shard == shard:
+                wanted.setdefault(choice.key, []).append(choice)
+        problem = f"the sample is not in {tars[shard]}"
+        try:
+            with storage.open(tars[shard]) as stream:
+                for key, members in read_samples(stream):
+                    if key in wanted:
+                        made = reader.clip(members, wanted.pop(key))
+                        found.update((sheet.choice.name, sheet) for sheet in made)
+                    if not wanted:
+                        break
+        except (OSError, ValueError) as error:
+            problem = f"{tars[shard]} cannot be read: {_cause(error)}"
+        for choice in itertools.chain.from_iterable(wanted.values()):
+            found[choice.name] = Sheet(choice, problem=problem)
+    return [found[choice.name] for choice in choices]
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    frames: int
+    max_pixels: int
+    frame_step: int
+
+    def clip(self, members: Mapping[str, bytes], choices: Sequence[Choice]) -> list[Sheet]:
+        """Sheets of masklets of one sample, whose RGB is decoded once."""
+        try:
+            sample = _Sample(members)
+            rgb = self._rgb(sample)
+            return [self._sheet(sample, rgb, choice) for choice in choices]
+        except (ValueError, LookupError, TypeError, InputError, cv2.error) as error:
+            problem = f"the sample cannot be decoded: {_cause(error)}"
+            return [Sheet(choice, problem=problem) for choice in choices]
+
+    def _rgb(self, sample: _Sample) -> Frames | None:
+        """The video's annotated frames at working size; None where RGB is stored otherwise."""
+        video = sample.members.get("rgb.mp4")
+        if video is None:
+            return None
+        decoded = decode_video(
+            video,
+            step=self.frame_step,
+            annotated=len(sample.numbers),
+            rule=sample.rule,
+            max_pixels=self.max_pixels,
+            jpegs=False,
+        )
+        if list(decoded.indices) != sample.numbers:
+            raise ValueError("rgb.mp4 has other frames than the json names")
+        return decoded.frames
+
+    def _sheet(self, sample: _Sample, rgb: Frames | None, choice: Choice) -> Sheet:
+        entry = sample.masklets[choice.masklet]
+        visible = [place for place, shown in enumerate(entry["visible"]) if shown]
+        count = min(self.frames, len(visible))
+        places = [visible[int((i + 0.5) * len(visible) / count)] for i in range(count)]
+        moments = []
+        for place, alpha in sample.alpha(choice.masklet, places).items():
+            frame = sample.image(place) if rgb is None else rgb[place]
+            mask = sample.mask(entry, place)
+            moments.append(Moment(sample.numbers[place], _pictures(frame, mask, alpha)))
+        return Sheet(choice, tuple(moments), rgb=sample.has_rgb)
+
+
+class _Sample:
+    """The members of a sample, decoded where somebody asks; all pixels at working size."""
+
+    def __init__(self, members: Mapping[str, bytes]) -> None:
+        document = json.loads(members["json"])
+        self.members = members
+        self.numbers: list[int] = document["frame_indices"]
+        self.masklets: dict[str, Any] = {entry["name"]: entry for entry in document["masklets"]}
+        self.has_rgb = any(name.startswith("rgb.") for name in members)
+        self._height, self._width = document["height"], document["width"]
+        pixels = min(_WORK_PIXELS, _WORK_BYTES // (3 * max(1, len(self.numbers))))
+        self.rule = SizeRule(mode="fit", max_pixels=pixels, width=1, height=1)
+        self._size = self.rule(self._height, self._width)
+
+    def alpha(self, name: str, places: Sequence[int]) -> dict[int, AlphaFrame]:
+        """Alpha at the given places, which ascend."""
+        video = self.members.get(f"{name}.alpha.mkv")
+        if video is not None:
+            stream = itertools.islice(decode_alpha(video), places[-1] + 1 if places else 0)
+            found = {place: alpha for place, alpha in enumerate(stream) if place in places}
+        else:
+            names = {place: f"{name}.alpha.{self.numbers[place]:05d}.png" for place in places}
+            found = {place: decode_png(self.members[png]) for place, png in names.items()}
+        if len(found) != len(places):
+            raise ValueError(f"alpha of {name} has fewer frames than the json names")
+        return {place: self._scaled(alpha) for place, alpha in found.items()}
+
+    def mask(self, entry: Mapping[str, Any], place: int) -> AlphaFrame:
+        """The mask at a visible place, as 0 and 255 and what scaling makes of them."""
+        rle = parse_rle(entry["mask"][place], self._height, self._width, role="mask")
+        if rle is None:
+            raise ValueError(f"mask of {entry['name']} is empty on a visible frame")
+        return self._scaled(decode_rle(rle).view(np.uint8) * np.uint8(255))
+
+    def image(self, place: int) -> Frame | None:
+        """RGB at a place where it is stored as an image; None where none is stored."""
+        if not self.has_rgb:
+            return None
+        stem = f"rgb.{self.numbers[place]:05d}"
+        data = self.members.get(f"{stem}.jpg") or self.members[f"{stem}.png"]
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        if image is None:
+            raise ValueError(f"{stem} is not an image")
+        return self._scaled(np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8))
+
+    def _scaled(self, image: Frame) -> Frame:
+        if image.shape[:2] != (self._height, self._width):
+            size = f"{self._width}x{self._height}"
+            raise ValueError(f"an image is {image.shape[1]}x{image.shape[0]}, the json says {size}")
+        return scale(image, self._size)
+
+
+def _pictures(frame: Frame | None, mask: AlphaFrame, alpha: AlphaFrame) -> tuple[Picture, ...]:
+    rows, columns = _crop(mask, alpha)
+    mask, alpha = _small(mask[rows, columns]), _small(alpha[rows, columns])
+    gray = (
+        _picture("mask", "png", encode_png(mask), mask),
+        _picture("alpha", "png", encode_png(alpha), alpha),
+    )
+    if frame is None:
+        return gray
+    frame = _small(frame[rows, columns])
+    board = _over_checkerboard(frame, alpha)
+    return (
+        _picture("frame", "jpeg", _jpeg(frame), frame),
+        *gray,
+        _picture("on a checkerboard", "jpeg", _jpeg(board), board),
+    )
+
+
+def _crop(mask: AlphaFrame, alpha: AlphaFrame) -> tuple[slice, slice]:
+    """Rows and columns around the object, in the shape of the frame."""
+    height, width = mask.shape
+    x, y, w, h = cv2.boundingRect(((mask > 127) | (alpha > 12)).view(np.uint8))
+    share = min(1.0, max(_MARGIN * w / width, _MARGIN * h / height, _LEAST_CROP))
+    slices = []
+    for start, length, whole in ((y, h, height), (x, w, width)):
+        side = max(1, round(share * whole))
+        first = min(max(0, start + length // 2 - side // 2), whole - side)
+        slices.append(slice(first, first + side))
+    return slices[0], slices[1]
+
+
+def _small(image: Frame) -> Frame:
+    height, width = image.shape[:2]
+    factor = min(1.0, _SIDE / max(height, width))
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    image = np.ascontiguousarray(image)
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _over_checkerboard(frame: Frame, alpha: AlphaFrame) -> Frame:
+    """The frame's own colours by alpha over gray squares; colours are not unmixed."""
+    y, x = np.indices(alpha.shape) // _SQUARE
+    board = np.where((y + x) % 2, _DARK, _LIGHT)[..., None]
+    share = alpha[..., None] / 255
+    return np.rint(share * frame + (1 - share) * board).astype(np.uint8)
+
+
+def _jpeg(frame: Frame) -> bytes:
+    bgr = cv2.cvtColor(frame, cv2.COLOR_RGB2BGR)
+    ok, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    assert ok
+    return data.tobytes()
+
+
+def _picture(title: str, kind: str, data: bytes, image: Frame) -> Picture:
+    uri = f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
+    return Picture(title, uri, image.shape[1], image.shape[0])
+
+
+def _cause(error: Exception) -> str:
+    """An error in words, without the host's paths that an OSError holds."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return f"{error!r}" if isinstance(error, LookupError) else str(error)

@@ -1,0 +1,364 @@
+"""The report: one page that shows a set as it is, whatever state it is in, and trusts no text."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import io
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import av
+import numpy as np
+import pyarrow as pa
+import pytest
+from PIL import Image
+
+from mav_pipeline import plan
+from mav_pipeline.cli import load_config
+from mav_pipeline.config import ReportConfig, RunConfig
+from mav_pipeline.dataset import layout
+from mav_pipeline.dataset.built import BuiltSet
+from mav_pipeline.dataset.manifest import SCHEMA
+from mav_pipeline.dataset.receipts import record_failure
+from mav_pipeline.errors import ConfigError, InputError
+from mav_pipeline.masks import encode_rle
+from mav_pipeline.matting.binary import BinaryBackend
+from mav_pipeline.report import write_report
+from mav_pipeline.report.charts import PLOT_HEIGHT, PLOT_WIDTH, histogram
+from mav_pipeline.report.choose import choose
+from mav_pipeline.report.gates import Gate, gates_of
+from mav_pipeline.schema import (
+    Clip,
+    ClipMeasure,
+    ClipRef,
+    Masklet,
+    Problem,
+    ShardFailure,
+    WorkingSize,
+)
+from mav_pipeline.shard_job import ShardBuilder
+from mav_pipeline.sizing import SizeRule
+from mav_pipeline.storage import LocalStorage
+from mav_pipeline.tables import encode_table
+from mav_pipeline.video import encode_jpeg
+
+HEIGHT, WIDTH, STEP, FRAMES = 48, 64, 4, 6
+INDICES = tuple(range(0, STEP * FRAMES, STEP))
+HOSTILE = "<script>alert('error')</script>"
+HOSTILE_ID = "<img src=x onerror=alert(1)>"
+
+Rgb = tuple[tuple[str, bytes], ...]
+
+
+def _shade(number: int) -> np.ndarray:
+    """Video frame ``number``: a flat gray that tells which one it is."""
+    return np.full((HEIGHT, WIDTH, 3), 20 + 8 * number, np.uint8)
+
+
+def _mp4() -> bytes:
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="mp4") as container:
+        stream = container.add_stream("mpeg4", rate=24)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        for number in range(STEP * FRAMES):
+            frame = av.VideoFrame.from_ndarray(_shade(number), format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return buffer.getvalue()
+
+
+def _jpegs() -> Rgb:
+    return tuple((f"rgb.{number:05d}.jpg", encode_jpeg(_shade(number))) for number in INDICES)
+
+
+class _Source:
+    """Clips of one box that is gone on frame 0; ids that begin with ``bad`` cannot be read."""
+
+    def __init__(self, rgb: Rgb) -> None:
+        self._rgb = rgb
+
+    def discover(self) -> list[ClipRef]:
+        return []
+
+    def measure(self, ref: ClipRef) -> ClipMeasure:
+        return ClipMeasure(1, FRAMES, HEIGHT * WIDTH)
+
+    def load(self, ref: ClipRef, rule: SizeRule) -> Clip:
+        if ref.video_id.startswith("bad"):
+            raise InputError("corrupt", HOSTILE, role="video", stage="decode")
+        masks = np.zeros((FRAMES, HEIGHT, WIDTH), np.bool_)
+        masks[1:, 10:30, 20:44] = True
+        masklet = Masklet("manual_000", 0, "manual", tuple(encode_rle(mask) for mask in masks))
+        frames = np.zeros((FRAMES, 8, 8, 3), np.uint8)
+        size = WorkingSize(8, 8, 8, 8)
+        return Clip(
+            ref.video_id, WIDTH, HEIGHT, 24.0, INDICES, None, (masklet,), size, frames, self._rgb
+        )
+
+
+def _build(
+    root: Path,
+    ids: Sequence[str] = ("clip_0", "bad_1", "clip_2"),
+    *overrides: str,
+    rgb: Rgb | None = None,
+    publish: int = 100,
+) -> BuiltSet:
+    """A set of two clips a shard, of which the first ``publish`` shards are there."""
+    config: RunConfig = load_config(("matting=binary", f"output.root={root}", *overrides))
+    storage = LocalStorage(root)
+    problem = Problem("failed", "bad_id", f"plan of video: {HOSTILE_ID}")
+    clips = [ClipRef(name, (), problem if name == HOSTILE_ID else None) for name in ids]
+    shards = plan.make_shards(clips, 2)
+    run = {
+        "fingerprint": "f" * 64,
+        "config": config.to_mapping(),
+        "weights": {},
+        "versions": {"mav_pipeline": "1.2.3"},
+    }
+    storage.put(layout.PLAN, encode_table(plan.to_table(shards)))
+    storage.put(layout.RUN, json.dumps(run).encode())
+    builder = ShardBuilder(
+        config=config,
+        source=_Source((("rgb.mp4", _mp4()),) if rgb is None else rgb),
+        backend=BinaryBackend(),
+        output=storage,
+        fingerprint="f" * 64,
+    )
+    with contextlib.closing(builder):
+        builder.setup()
+        for shard in shards[:publish]:
+            builder.build(shard)
+    return BuiltSet.open(storage)
+
+
+def _page(built: BuiltSet, masklets: int = 24, frames: int = 3) -> str:
+    write_report(built, ReportConfig(masklets=masklets, frames=frames))
+    return built.storage.read("report/index.html").decode()
+
+
+def _pictures(page: str) -> list[tuple[str, Image.Image]]:
+    found = re.findall(r'<img src="data:image/\w+;base64,([^"]+)"[^>]* alt="([^"]+)"', page)
+    return [(alt, Image.open(io.BytesIO(base64.b64decode(data)))) for data, alt in found]
+
+
+def _tar(built: BuiltSet, shard: str) -> Path:
+    return Path(f"{built.storage}") / layout.data(built.receipts()[shard].tar.name)
+
+
+# the page
+
+
+def test_the_page_needs_nothing_but_itself(tmp_path: Path) -> None:
+    page = _page(_build(tmp_path / "my_set"))
+    assert "://" not in page
+    assert "<script" not in page
+    assert re.findall(r'(?:src|href|srcset)="(?!data:image/)', page) == []
+    assert "url(" not in page
+    assert "<title>my_set: " in page
+    assert str(tmp_path) not in page
+    assert "f" * 64 in page
+    assert "mav_pipeline 1.2.3" in page
+    assert "<strong>2</strong> of 2 shards" in page
+    assert "prefers-color-scheme: dark" in page
+
+
+def test_the_same_set_gives_the_same_bytes(tmp_path: Path) -> None:
+    built = _build(tmp_path / "set")
+    assert _page(built) == _page(built)
+
+
+def test_what_strangers_wrote_is_shown_and_never_run(tmp_path: Path) -> None:
+    built = _build(tmp_path / "set", ("clip_0", "bad_1", HOSTILE_ID, "clip_3"), publish=1)
+    record_failure(built.storage, ShardFailure("mav-000001", "publish", "OSError", HOSTILE, 3))
+    rows_and_shards = _page(built)
+    assert rows_and_shards.count("&lt;script&gt;alert(&#39;error&#39;)&lt;/script&gt;") == 2
+    ids = _page(_build(tmp_path / "other", (HOSTILE_ID, "clip_1")))
+    assert "&lt;img src=x onerror=alert(1)&gt;" in ids
+    for page in (rows_and_shards, ids):
+        assert "<script" not in page
+        assert "<img src=x" not in page
+
+
+def test_failures_beyond_a_hundred_are_counted(tmp_path: Path) -> None:
+    page = _page(_build(tmp_path / "set", [f"bad_{n:03d}" for n in range(103)]))
+    assert page.count("whole clip") == 100
+    assert "bad_099" in page
+    assert "bad_100" not in page
+    assert "the first 100, 3 more stand in manifest.parquet" in page
+
+
+def test_an_unfinished_build_says_so(tmp_path: Path) -> None:
+    page = _page(_build(tmp_path / "set", ("clip_0", "clip_1", "clip_2"), publish=1))
+    assert "1 of 2 shards are not published" in page
+    assert ">incomplete<" in page
+
+
+def test_a_build_of_which_nothing_is_published_has_a_page(tmp_path: Path) -> None:
+    page = _page(_build(tmp_path / "set", publish=0))
+    assert "No masklet has been scored." in page
+    assert "There is no masklet to show" in page
+
+
+# pictures
+
+
+@pytest.mark.parametrize("alpha", ["ffv1", "png"])
+@pytest.mark.parametrize("stored", ["source", "jpeg"])
+def test_a_masklet_is_shown_on_visible_frames(tmp_path: Path, stored: str, alpha: str) -> None:
+    rgb = _jpegs() if stored == "jpeg" else None
+    built = _build(tmp_path / "set", ("clip_0",), f"output.alpha={alpha}", rgb=rgb)
+    pictures = dict(_pictures(_page(built)))
+    wanted = [f"clip_0 manual_000, frame {number}" for number in (4, 12, 20)]
+    titles = ("frame", "mask", "alpha", "on a checkerboard")
+    assert list(pictures) == [f"{name}: {title}" for name in wanted for title in titles]
+    assert len({picture.size for picture in pictures.values()}) == 1
+    for number, name in zip((4, 12, 20), wanted, strict=True):
+        frame = np.asarray(pictures[f"{name}: frame"], dtype=int)
+        assert abs(frame - _shade(number)[0, 0, 0]).max() < 8  # the very frame, but for the codecs
+        mask, matte = (np.asarray(pictures[f"{name}: {what}"]) for what in ("mask", "alpha"))
+        assert set(np.unique(mask)) == {0, 255}
+        np.testing.assert_array_equal(mask, matte)
+        board = np.asarray(pictures[f"{name}: on a checkerboard"].convert("L"), dtype=int)
+        solid = mask > 0
+        assert abs(np.median(board[solid]) - np.median(frame[..., 0][solid])) < 8
+
+
+def test_small_objects_are_shown_larger_than_their_frame_would(tmp_path: Path) -> None:
+    pictures = dict(_pictures(_page(_build(tmp_path / "set", ("clip_0",)))))
+    width, height = pictures["clip_0 manual_000, frame 4: mask"].size
+    assert width < WIDTH
+    assert abs(width / height - WIDTH / HEIGHT) < 0.1
+
+
+def test_without_rgb_mask_and_alpha_are_shown(tmp_path: Path) -> None:
+    page = _page(_build(tmp_path / "set", ("clip_0",), "output.rgb=none", rgb=()))
+    assert "output.rgb=none" in page
+    assert [alt.rpartition(": ")[2] for alt, _ in _pictures(page)] == ["mask", "alpha"] * 3
+
+
+def test_pictures_are_bounded(tmp_path: Path) -> None:
+    built = _build(tmp_path / "set", ("clip_0", "clip_1", "clip_2"))
+    assert len(_pictures(_page(built, masklets=2, frames=1))) == 2 * 4
+    page = _page(built, masklets=0)
+    assert _pictures(page) == []
+    assert "report.masklets is 0" in page
+    with pytest.raises(ConfigError, match=r"report\.masklets"):
+        ReportConfig(masklets=1000, frames=1)
+    with pytest.raises(ConfigError, match=r"report\.frames"):
+        ReportConfig(masklets=1, frames=0)
+
+
+@pytest.mark.parametrize("damage", ["torn", "garbage", "missing"])
+def test_an_unreadable_tar_is_named_and_the_others_are_shown(tmp_path: Path, damage: str) -> None:
+    built = _build(tmp_path / "set")
+    tar = _tar(built, "mav-000000")
+    if damage == "missing":
+        tar.unlink()
+    else:
+        tar.write_bytes(tar.read_bytes()[:4000] if damage == "torn" else b"\x01" * 5000)
+    page = _page(built)
+    assert "No pictures of clip_0 in mav-000000" in page
+    assert f"{tar.name} cannot be read" in page
+    assert str(tmp_path) not in page
+    assert {alt.split()[0] for alt, _ in _pictures(page)} == {"clip_2"}
+
+
+def test_a_tar_cut_between_members_is_named(tmp_path: Path) -> None:
+    built = _build(tmp_path / "set", ("clip_0",))
+    tar = _tar(built, "mav-000000")
+    tar.write_bytes(tar.read_bytes()[: 1024 * 2])  # the json alone: tarfile sees no fault in it
+    assert "No pictures of clip_0 in mav-000000" in _page(built)
+
+
+def test_a_sample_that_does_not_decode_is_named(tmp_path: Path) -> None:
+    built = _build(tmp_path / "set", rgb=(("rgb.mp4", b"not a video"),))
+    page = _page(built)
+    assert "No pictures of clip_2 in mav-000001: the sample cannot be decoded" in page
+    assert _pictures(page) == []
+
+
+# scores and gates
+
+
+def test_gates_are_drawn(tmp_path: Path) -> None:
+    page = _page(_build(tmp_path / "set", ("clip_0",), "quality.max_flicker=0.25"))
+    for text in ("max 0.05", "max 0.55", "min 0.5", "max 1.5", "max 0.25"):
+        assert f">{text}</text>" in page
+    assert page.count('<line class="gate"') == 5
+
+
+def test_rejected_masklets_are_pictured_where_they_are_kept(tmp_path: Path) -> None:
+    strict = ("quality.max_area_ratio=0.6",)
+    page = _page(_build(tmp_path / "gone", ("clip_0",), *strict))
+    assert "none was accepted" in page
+    page = _page(_build(tmp_path / "kept", ("clip_0",), *strict, "quality.keep_rejected=true"))
+    assert "area_ratio_high" in page
+    assert len(_pictures(page)) == 3 * 4
+
+
+def test_a_histogram_holds_every_masklet_and_its_gates_inside_the_plot() -> None:
+    gate = Gate("outside_mass", "quality.max_outside_mass", 0.05, upper=True)
+    values = {"accepted": np.array([0.0, 0.01, np.nan]), "rejected": np.array([0.08, 5.0])}
+    drawn = histogram("outside_mass", values, [gate])
+    assert drawn is not None
+    assert drawn.summary.startswith("4 masklets: ")
+    assert drawn.summary.endswith("2 beyond quality.max_outside_mass=0.05")
+    assert 0 < drawn.gates[0].x < PLOT_WIDTH
+    for box in drawn.boxes:
+        assert 0 <= box.x <= box.x + box.width <= PLOT_WIDTH
+        assert 0 <= box.y <= box.y + box.height <= PLOT_HEIGHT + 0.1
+    assert histogram("flicker", {"accepted": np.array([np.nan])}, []) is None
+
+
+# the choice
+
+
+def _rows(count: int) -> pa.Table:
+    """Masklets whose outside mass grows from 0 to .1, rejected above .05."""
+    rows = [
+        {
+            "key": f"clip_{n:03d}",
+            "masklet": "manual_000",
+            "shard": "mav-000000",
+            "status": "rejected" if n > count // 2 else "accepted",
+            "reasons": [],
+            "outside_mass": 0.1 * n / count,
+            "area_ratio": 1.0,
+            "mask_iou": 0.9 if n else 0.1,
+        }
+        for n in range(count)
+    ]
+    rows.append({"key": "whole", "status": "failed", "reasons": ["corrupt"]})
+    return pa.Table.from_pylist(rows, schema=SCHEMA)
+
+
+def test_the_choice_covers_every_corner() -> None:
+    gates = gates_of({"max_outside_mass": 0.05, "max_core_loss": None})
+    both = ("accepted", "rejected")
+    chosen = choose(_rows(100), gates, 12, statuses=both)
+    groups = [choice.group for choice in chosen]
+    assert groups == [g for g in ("rejected", "borderline", "worst", "random") for _ in range(3)]
+    assert [choice.key for choice in chosen[:6]] == [
+        *("clip_099", "clip_098", "clip_097"),
+        *("clip_050", "clip_049", "clip_048"),
+    ]
+    assert len({choice.name for choice in chosen}) == 12
+    assert chosen == choose(_rows(100), gates, 12, statuses=both)
+
+
+def test_only_what_the_shards_hold_is_chosen() -> None:
+    gates = gates_of({"max_outside_mass": 0.05})
+    chosen = choose(_rows(10), gates, 50, statuses=("accepted",))
+    assert {choice.key for choice in chosen} == {f"clip_{n:03d}" for n in range(6)}
+    everything = choose(_rows(10), gates, 50, statuses=("accepted", "rejected"))
+    assert len(everything) == 10
+
+
+def test_gates_at_zero_and_sets_without_gates_are_fine() -> None:
+    assert len(choose(_rows(10), gates_of({"max_outside_mass": 0}), 4, statuses=("accepted",))) == 4
+    chosen = choose(_rows(10), (), 4, statuses=("accepted",))
+    assert {choice.group for choice in chosen} == {"worst", "random"}
+    assert choose(SCHEMA.empty_table(), (), 4, statuses=("accepted",)) == []
