@@ -183,6 +183,9 @@ class RayCrew:
             receipt = ray.get(ref)
         except RayTaskError as error:
             cause = _cause(error)
+            if isinstance(cause, SetupError):  # this node is not what the first one was
+                self._dismiss(hand, f"a worker could not start: {cause}")
+                return
             if not isinstance(cause, ShardError):
                 raise cause from error
             self._lost.append(Outcome(hand.tasks.pop(ref), cause))

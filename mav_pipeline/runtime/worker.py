@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from mav_pipeline.config import RunConfig
@@ -15,13 +16,18 @@ class Worker:
 
     def __init__(self, config: dict[str, Any], fingerprint: str) -> None:
         self._builder = open_builder(RunConfig.from_mapping(config), fingerprint)
+        self._lock, self._is_set_up = threading.Lock(), False
 
     def setup(self) -> None:
-        """Loads the backend. Raises SetupError."""
-        self._builder.setup()
+        """Loads the backend, once. Raises SetupError."""
+        with self._lock:
+            if not self._is_set_up:
+                self._builder.setup()
+                self._is_set_up = True
 
     def build(self, spec: ShardSpec, attempt: int) -> ShardReceipt:
-        """See ``ShardBuilder.build``."""
+        """See ``ShardBuilder.build``; waits for ``setup``, which Ray may run at the same time."""
+        self.setup()
         return self._builder.build(spec, attempt)
 
     def progress(self) -> Progress:

@@ -34,13 +34,14 @@ def large(root: Path, width: int, height: int, masklets: int, clips: int = 3) ->
         return folder
     folder.mkdir(parents=True)
     noise = np.random.default_rng(0).integers(0, 255, (height + 64, width + 64, 3), np.uint8)
+    frames = [
+        [_rle(index, column, width, height) for column in range(masklets)] for index in range(120)
+    ]
+    _encode(folder / "sav_000000.mp4", noise, width, height)
+    video = (folder / "sav_000000.mp4").read_bytes()
     for number in range(clips):
         video_id = f"sav_{number:06d}"
-        _encode(folder / f"{video_id}.mp4", noise, width, height)
-        frames = [
-            [_rle(index, column, width, height) for column in range(masklets)]
-            for index in range(120)
-        ]
+        (folder / f"{video_id}.mp4").write_bytes(video)
         document = {
             "video_id": video_id,
             "video_height": float(height),

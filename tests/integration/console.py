@@ -43,11 +43,12 @@ def mav(*words: str, cwd: Path = REPOSITORY, env: dict[str, str] | None = None) 
     return Done(done.returncode, done.stdout, done.stderr)
 
 
-def start(*words: str) -> subprocess.Popen[str]:
+def start(*words: str, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
     """Starts one command; the test ends it."""
     return subprocess.Popen(
         [sys.executable, "-m", "mav_pipeline", *words],
         cwd=REPOSITORY,
+        env={**os.environ, **(env or {})},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
