@@ -20,7 +20,7 @@ from mav_pipeline.dataset.manifest import Row, masklet_row, problem_values
 from mav_pipeline.errors import BackendError
 from mav_pipeline.finish import Finished, MaskletFinisher
 from mav_pipeline.interfaces import MattingBackend
-from mav_pipeline.schema import Clip, Masklet, Matte, Problem, Sample
+from mav_pipeline.schema import Clip, Masklet, Matte, MatteFailure, Problem, Sample
 from mav_pipeline.stages import StageTimes
 
 _BACKLOG = 4  # blocks of alpha a lane may have waiting: enough to never idle, a few MB each
@@ -91,10 +91,14 @@ class ClipJob:
         }
         lanes = {m.name: self._lanes[n % len(self._lanes)] for n, m in enumerate(wanted)}
         tasks: list[Future[None]] = []
+        failures: dict[str, Problem] = {}
         try:
-            for matte in self._blocks(clip, wanted, times):
-                name = matte.masklet.name
-                tasks.append(lanes[name].submit(finishers[name].add, matte))
+            for block in self._blocks(clip, wanted, times):
+                name = block.masklet.name
+                if isinstance(block, MatteFailure):
+                    failures[name] = Problem("failed", block.reason, f"matting: {block.cause}")
+                else:
+                    tasks.append(lanes[name].submit(finishers[name].add, block))
         except BackendError as error:
             problem = Problem("failed", error.reason, str(error))
             failed = tuple(replace(m, problem=m.problem or problem) for m in clip.masklets)
@@ -104,10 +108,15 @@ class ClipJob:
                 finishers[masklet.name].close, shard, self._backend.seams(masklet)
             )
             for masklet in wanted
+            if masklet.name not in failures
         }
+        masklets = tuple(replace(m, problem=failures.get(m.name, m.problem)) for m in clip.masklets)
+        slim = replace(slim, masklets=masklets)
         return functools.partial(self._collect, shard, slim, tasks, closing)
 
-    def _blocks(self, clip: Clip, wanted: Sequence[Masklet], times: StageTimes) -> Iterator[Matte]:
+    def _blocks(
+        self, clip: Clip, wanted: Sequence[Masklet], times: StageTimes
+    ) -> Iterator[Matte | MatteFailure]:
         blocks = iter(self._backend.matte(clip, wanted)) if wanted else iter(())
         while True:
             self._check()

@@ -70,16 +70,21 @@ class MattingConfig:
     """Which backend makes the mattes, and on what pixels.
 
     Attributes:
-        name: ``binary`` or ``closed_form``.
+        name: ``binary``, ``closed_form`` or ``videomama``.
         window, overlap: frames a window, and how many it shares with the next (temporal backends).
         seed: of the noise (diffusion backends).
         threads: CPU threads a worker computes with; part of the fingerprint, as it moves floats.
         size, max_pixels, width, height: see ``SizeRule``.
         band: half width of the trimap's unknown band, as a fraction of sqrt(object area).
         band_min, band_max: bounds of that half width, in working pixels.
+        base_model, unet: where ``vae/`` and ``unet/`` lie: folder or hub id.
+        device, dtype: what the model runs on and in; ``auto`` asks the machine.
+        decode_chunk, decode_overlap: frames decoded at once, and of context on each side.
+        max_batch: windows, frames or chunks through the model at once.
+        compile: torch.compile the model.
     """
 
-    name: Literal["binary", "closed_form"]
+    name: Literal["binary", "closed_form", "videomama"]
     window: int
     overlap: int
     seed: int
@@ -91,14 +96,24 @@ class MattingConfig:
     band: float = 0.0
     band_min: int = 1
     band_max: int = 1
+    base_model: str | None = None
+    unet: str | None = None
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
+    decode_chunk: int = 8
+    decode_overlap: int = 0
+    max_batch: int = 4
+    compile: bool = False
 
     def __post_init__(self) -> None:
         _require(self.window >= 1, "matting.window", "at least 1", self.window)
         ok = 0 <= self.overlap < self.window
         _require(ok, "matting.overlap", "at least 0 and below matting.window", self.overlap)
-        for key in ("threads", "max_pixels", "width", "height", "band_min"):
+        least_one = ("threads", "max_pixels", "width", "height", "band_min", "decode_chunk")
+        for key in (*least_one, "max_batch"):
             _require(getattr(self, key) >= 1, f"matting.{key}", "at least 1", getattr(self, key))
-        _require(self.band >= 0, "matting.band", "at least 0", self.band)
+        for key in ("band", "decode_overlap"):
+            _require(getattr(self, key) >= 0, f"matting.{key}", "at least 0", getattr(self, key))
         ok = self.band_max >= self.band_min
         _require(ok, "matting.band_max", "at least matting.band_min", self.band_max)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
-from mav_pipeline.schema import Clip, ClipMeasure, ClipRef, Masklet, Matte, Seams
+from mav_pipeline.schema import Clip, ClipMeasure, ClipRef, Masklet, Matte, MatteFailure, Seams
 from mav_pipeline.sizing import SizeRule
 
 
@@ -64,8 +64,10 @@ class MattingBackend(Protocol):
         """
         ...
 
-    def matte(self, clip: Clip, masklets: Sequence[Masklet]) -> Iterator[Matte]:
+    def matte(self, clip: Clip, masklets: Sequence[Masklet]) -> Iterator[Matte | MatteFailure]:
         """Yields each masklet's alpha in blocks; blocks of one masklet ascend.
+
+        A masklet that cannot be matted yields one ``MatteFailure`` and no block after it.
 
         Depends on clip, masklet and config alone: not on the worker, on earlier clips, nor on
         which other masklets are asked for. Frames without a mask are left out.
@@ -77,6 +79,10 @@ class MattingBackend(Protocol):
 
     def seams(self, masklet: Masklet) -> Seams:
         """Where the mattes of ``masklet`` were joined in time."""
+        ...
+
+    def notes(self) -> tuple[str, ...]:
+        """What a receipt must say of how it works now, e.g. batches halved; mostly nothing."""
         ...
 
     def close(self) -> None:

@@ -188,6 +188,15 @@ class Matte:
 
 
 @dataclass(frozen=True, slots=True)
+class MatteFailure:
+    """A masklet that the backend could not matte, for a reason that a retry will not cure."""
+
+    masklet: Masklet
+    reason: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
 class Seams:
     """Where a temporal backend joins its pieces, as indices into ``Clip.frame_indices``.
 

@@ -243,6 +243,7 @@ class ShardBuilder:
             worker={"host": socket.gethostname(), "pid": os.getpid()},
             code_version=__version__,
             attempts=attempt,
+            notes=self._backend.notes(),
             published_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
         )
         if commit(self._output, receipt, tar_path, rows_path):

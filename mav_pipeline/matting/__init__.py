@@ -9,12 +9,15 @@ from mav_pipeline.config import MattingConfig
 from mav_pipeline.interfaces import MattingBackend
 from mav_pipeline.matting.binary import BinaryBackend
 from mav_pipeline.matting.closed_form import ClosedFormBackend
+from mav_pipeline.matting.videomama import VideoMaMaBackend
 
 
 def open_backend(config: MattingConfig) -> MattingBackend:
     """The backend that ``config`` names; loads nothing."""
     if config.name == "binary":
         return BinaryBackend()
+    if config.name == "videomama":
+        return VideoMaMaBackend(config)
     return ClosedFormBackend(
         threads=config.threads,
         band=config.band,

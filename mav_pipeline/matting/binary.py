@@ -42,5 +42,8 @@ class BinaryBackend:
     def seams(self, masklet: Masklet) -> Seams:
         return Seams()
 
+    def notes(self) -> tuple[str, ...]:
+        return ()
+
     def close(self) -> None:
         """Nothing to free."""

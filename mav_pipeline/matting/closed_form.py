@@ -106,6 +106,9 @@ class ClosedFormBackend:
     def seams(self, masklet: Masklet) -> Seams:
         return Seams()
 
+    def notes(self) -> tuple[str, ...]:
+        return ()
+
     def close(self) -> None:
         """Nothing to free."""
 

@@ -1,0 +1,123 @@
+"""Where a model's weights lie, and what they are: one local folder with a config and safetensors.
+
+    folder | s3://bucket/prefix | hub id  ->  local folder  ->  checked config, sha256
+
+Never a pickle: only ``config.json`` and ``*.safetensors`` are looked at.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mav_pipeline.errors import ConfigError
+
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_NAMES = ("diffusion_pytorch_model.fp16.safetensors", "diffusion_pytorch_model.safetensors")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One sub-model on the local disk.
+
+    Attributes:
+        folder: holds ``config.json`` and ``file``.
+        file: the safetensors file to load; the half-precision one where there is one.
+        variant: diffusers' name of it: ``fp16`` or None.
+    """
+
+    folder: Path
+    file: Path
+    variant: str | None
+
+    def config(self) -> dict[str, Any]:
+        """The parsed ``config.json``."""
+        return dict(json.loads((self.folder / "config.json").read_text()))
+
+    def sha256(self) -> str:
+        """Of the weights file; remembered, for gigabytes take seconds."""
+        stat = self.file.stat()
+        return _sha256(self.file, stat.st_size, stat.st_mtime_ns)
+
+
+def find_part(location: str | None, name: str, key: str) -> Part:
+    """The sub-model ``name`` (``vae`` or ``unet``) at a folder or hub id, downloaded if need be.
+
+    Args:
+        key: the setting that ``location`` comes from, for messages.
+
+    Raises:
+        ConfigError: it is unset, not there, or not in diffusers' layout with safetensors.
+    """
+    if not location:
+        raise ConfigError(
+            f"{key} is not set; name a local folder or hub id that holds {name}/ with config.json "
+            "and safetensors"
+        )
+    root = Path(location).expanduser()
+    if not root.is_dir():
+        root = _download(location, name, key)
+    folder = root / name
+    files = [file for file in _NAMES if (folder / file).is_file()]
+    if not (folder / "config.json").is_file() or not files:
+        found = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else "no folder"
+        raise ConfigError(
+            f"{key}={location}: {name}/ must hold config.json and one of {', '.join(_NAMES)}; "
+            f"found {found}"
+        )
+    return Part(folder, folder / files[0], "fp16" if ".fp16." in files[0] else None)
+
+
+def require(part: Part, key: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """The part's config, if it says what is ``wanted``.
+
+    Raises:
+        ConfigError: naming what was found and what is wanted.
+    """
+    try:
+        config = part.config()
+    except ValueError as error:
+        raise ConfigError(f"{key}: {part.folder / 'config.json'} is no json: {error}") from error
+    for name, value in wanted.items():
+        if config.get(name) != value:
+            raise ConfigError(
+                f"{key}: {part.folder} has {name}={config.get(name)!r}, {value!r} is wanted; it is "
+                "another model"
+            )
+    return config
+
+
+def _download(location: str, name: str, key: str) -> Path:
+    """The snapshot of a hub repository, one part of it; the hub's own cache locks and resumes."""
+    if not _HUB_ID.fullmatch(location) or location.startswith("."):
+        raise ConfigError(f"{key}={location} is neither a folder that exists nor a hub id")
+    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        # Offline where it is all there; a snapshot without weights is one whose download broke.
+        local = Path(snapshot_download(location, allow_patterns=f"{name}/*", local_files_only=True))
+        if any((local / name / file).is_file() for file in _NAMES):
+            return local
+    except LocalEntryNotFoundError:
+        pass
+    try:
+        there = HfApi().list_repo_files(location)
+        files = [file for file in _NAMES if f"{name}/{file}" in there][:1]
+        patterns = [f"{name}/{file}" for file in ("config.json", *files)]
+        return Path(snapshot_download(location, allow_patterns=patterns))
+    except (HfHubHTTPError, OSError, ValueError) as error:
+        cause = f"{key}={location} cannot be downloaded: {type(error).__name__}: {error}"
+        raise ConfigError(f"{cause}; download it elsewhere and name the local folder") from error
+
+
+@functools.lru_cache(maxsize=8)
+def _sha256(file: Path, size: int, mtime_ns: int) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,65 @@
+"""Spans, windows and chunks of a temporal model: every frame covered, none twice, none in vain."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mav_pipeline.masks import encode_rle
+from mav_pipeline.matting.spans import SpanPlan
+from mav_pipeline.schema import Masklet
+from tests.fakes import moving_box
+
+RLE = encode_rle(moving_box(1)[0])
+PLAN = SpanPlan(window=6, overlap=2, chunk=4, context=0)
+
+
+def masklet(visible: list[bool]) -> Masklet:
+    return Masklet("manual_000", 0, "manual", tuple(RLE if shown else None for shown in visible))
+
+
+@given(
+    st.lists(st.booleans(), max_size=60), st.integers(1, 9), st.integers(0, 8), st.integers(1, 9)
+)
+def test_spans_windows_and_chunks_cover_the_visible_frames(
+    visible: list[bool], window: int, overlap: int, chunk: int
+) -> None:
+    plan = SpanPlan(window=window, overlap=min(overlap, window - 1), chunk=chunk, context=1)
+    spans = plan.spans(masklet(visible))
+    inside = [i for span in spans for i in range(span.first, span.last)]
+    assert {i for i, shown in enumerate(visible) if shown} <= set(inside)
+    assert len(inside) == len(set(inside))
+    for span in spans:
+        assert visible[span.first]
+        assert visible[span.last - 1]
+        windows = plan.windows(span)
+        covered = {i for w in windows for i in range(w.start, w.stop)}
+        assert covered == set(range(span.frames))
+        assert {w.frames for w in windows} == {min(window, span.frames)}
+        assert plan.weights(span).shape == (len(windows), span.frames)
+        chunks = plan.chunks(span)
+        frames = [i for c in chunks for i in range(c.first, c.last)]
+        assert frames == list(range(span.first, span.last))
+        for c in chunks:
+            assert span.first <= c.context_first <= c.first
+            assert c.last <= c.context_last <= span.last
+
+
+def test_a_gap_up_to_the_overlap_is_bridged_and_a_longer_one_is_not() -> None:
+    shown = [True] * 3 + [False] * 2 + [True] * 3
+    assert [(s.first, s.last) for s in PLAN.spans(masklet(shown))] == [(0, 8)]
+    shown = [True] * 3 + [False] * 3 + [True] * 3
+    assert [(s.first, s.last) for s in PLAN.spans(masklet(shown))] == [(0, 3), (6, 9)]
+
+
+def test_a_short_span_runs_as_one_short_window() -> None:
+    (span,) = PLAN.spans(masklet([True] * 4))
+    (window,) = PLAN.windows(span)
+    assert (window.start, window.frames) == (0, 4)
+
+
+def test_seams_lie_where_pieces_meet() -> None:
+    seams = PLAN.seams(masklet([True] * 10 + [False] * 5 + [True] * 5))
+    assert seams.windows == (5,)  # windows 0-5 and 4-9 share frames 4 and 5
+    assert seams.chunks == (4, 8, 19)  # chunks start anew with the second span, at 15
+    assert seams.count == 3

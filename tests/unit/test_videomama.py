@@ -1,0 +1,325 @@
+"""VideoMaMa inference: exact, shared, batched, seamless; on a tiny random checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mav_pipeline.config import MattingConfig
+from mav_pipeline.errors import BackendError, ConfigError
+from mav_pipeline.masks import encode_rle
+from mav_pipeline.matting.videomama import VideoMaMaBackend
+from mav_pipeline.schema import Clip, Masklet, Masks, Matte, MatteFailure, WorkingSize
+from mav_pipeline.sizing import source_size
+from tests.checkpoint import write_checkpoint
+from tests.fakes import config, moving_box
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("diffusers")
+
+HEIGHT, WIDTH = 32, 48
+SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "videomama_tiny"
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    return write_checkpoint(tmp_path_factory.mktemp("checkpoint"))
+
+
+def settings(checkpoint: tuple[Path, Path], **keys: Any) -> MattingConfig:
+    base, unet = checkpoint
+    chosen = {"name": "videomama", "base_model": str(base), "unet": str(unet), "device": "cpu"}
+    return config({f"matting.{key}": value for key, value in {**chosen, **keys}.items()}).matting
+
+
+def opened(checkpoint: tuple[Path, Path], **keys: Any) -> VideoMaMaBackend:
+    backend = VideoMaMaBackend(settings(checkpoint, **keys))
+    backend.setup()
+    return backend
+
+
+def masklet(masks: Masks, number: int = 0) -> Masklet:
+    rles = tuple(encode_rle(mask) for mask in masks)
+    return Masklet(f"manual_{number:03d}", number, "manual", rles)
+
+
+def clip_of(frames: int, masklets: Sequence[Masklet], size: WorkingSize | None = None) -> Clip:
+    rng = np.random.default_rng(frames)
+    size = size or source_size(HEIGHT, WIDTH)
+    shape = (frames, size.pad_height, size.pad_width, 3)
+    pixels = rng.integers(0, 255, shape, dtype=np.uint8)
+    indices = tuple(range(0, 4 * frames, 4))
+    return Clip("c", WIDTH, HEIGHT, 24.0, indices, None, tuple(masklets), size, pixels, ())
+
+
+def boxes(frames: int, number: int = 0) -> Masklet:
+    shape = (HEIGHT, WIDTH)
+    return masklet(moving_box(frames, top=4 + 3 * number, side=12, shape=shape), number)
+
+
+def alphas(backend: VideoMaMaBackend, clip: Clip, masklets: Sequence[Masklet]) -> dict[str, Any]:
+    """(T, H, W) alpha by masklet name; frames that were not yielded are 0."""
+    found: dict[str, Any] = {}
+    for matte in backend.matte(clip, masklets):
+        assert isinstance(matte, Matte)
+        whole = np.zeros((len(clip.frames), *matte.alpha.shape[1:]), np.uint8)
+        alpha = found.setdefault(matte.masklet.name, whole)
+        alpha[matte.start : matte.start + len(matte.alpha)] = matte.alpha
+    return found
+
+
+def apart(left: Any, right: Any) -> int:
+    return int(np.abs(left.astype(int) - right).max())
+
+
+# exact
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data is not here")
+def test_a_single_window_is_what_the_reference_made() -> None:
+    golden = np.load(SHARED / "golden.npz")
+    shown = masklet(golden["masks"])
+    count, height, width = golden["masks"].shape
+    size = source_size(height, width)
+    indices = tuple(range(count))
+    clip = Clip("g", width, height, 24.0, indices, None, (shown,), size, golden["frames"], ())
+    backend = opened((SHARED / "svd", SHARED / "videomama"), seed=int(golden["seed"]))
+    (alpha,) = alphas(backend, clip, [shown]).values()
+    assert apart(alpha, golden["alpha"]) <= 2
+
+
+def test_the_same_clip_gives_the_same_bytes(checkpoint: tuple[Path, Path]) -> None:
+    shown = boxes(5)
+    clip = clip_of(5, [shown])
+    first = alphas(opened(checkpoint), clip, [shown])
+    backend = opened(checkpoint)
+    alphas(backend, clip_of(3, [boxes(3)]), [boxes(3)])  # another clip before leaves no trace
+    assert apart(alphas(backend, clip, [shown])["manual_000"], first["manual_000"]) == 0
+
+
+def test_the_seed_matters(checkpoint: tuple[Path, Path]) -> None:
+    shown = boxes(4)
+    clip = clip_of(4, [shown])
+    one, other = (alphas(opened(checkpoint, seed=s), clip, [shown]) for s in (42, 7))
+    assert apart(one["manual_000"], other["manual_000"]) > 1
+
+
+# shared and batched
+
+
+class Counting:
+    """Counts what goes through a step; passes all else on."""
+
+    def __init__(self, step: Any) -> None:
+        self._step = step
+        self.frames = self.masks = self.windows = 0
+        self.largest = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._step, name)
+
+    def encode_frames(self, frames: Any) -> Any:
+        self.frames += len(frames)
+        return self._step.encode_frames(frames)
+
+    def encode_masks(self, masks: Any) -> Any:
+        self.masks += len(masks)
+        return self._step.encode_masks(masks)
+
+    def denoise(self, windows: Any) -> Any:
+        self.windows += len(windows)
+        self.largest = max(self.largest, len(windows))
+        return self._step.denoise(windows)
+
+
+def test_frames_are_encoded_once_and_only_where_something_is_visible(
+    checkpoint: tuple[Path, Path],
+) -> None:
+    masks = moving_box(14, side=12, shape=(HEIGHT, WIDTH))
+    masks[6:] = False
+    first, second = masklet(masks, 0), masklet(masks.copy(), 1)
+    clip = clip_of(14, [first, second])
+    backend = opened(checkpoint, window=4, overlap=1)
+    backend._step = counting = Counting(backend._step)
+    found = alphas(backend, clip, [first, second])
+    assert counting.frames == 6  # of 14; for two masklets and three windows that overlap
+    assert counting.masks == 12
+    assert counting.windows == 4
+    assert counting.largest == 4
+    assert not found["manual_000"][6:].any()
+
+
+def test_batches_of_1_and_8_agree(checkpoint: tuple[Path, Path]) -> None:
+    shown = [boxes(9, number) for number in range(3)]
+    clip = clip_of(9, shown)
+    one, eight = (
+        alphas(opened(checkpoint, max_batch=n, window=4, overlap=1), clip, shown) for n in (1, 8)
+    )
+    assert one.keys() == eight.keys() == {m.name for m in shown}
+    assert max(apart(one[name], eight[name]) for name in one) <= 1
+
+
+def test_out_of_memory_halves_the_batch_and_is_noted(checkpoint: tuple[Path, Path]) -> None:
+    class Small(Counting):
+        def denoise(self, windows: Any) -> Any:
+            if len(windows) > 1:
+                raise torch.OutOfMemoryError("no room")
+            return super().denoise(windows)
+
+    shown = [boxes(5, number) for number in range(4)]
+    clip = clip_of(5, shown)
+    backend = opened(checkpoint)
+    assert backend.notes() == ()
+    expected = alphas(opened(checkpoint, max_batch=1), clip, shown)
+    backend._step = Small(backend._step)
+    found = alphas(backend, clip, shown)
+    assert max(apart(found[name], expected[name]) for name in expected) <= 1
+    assert backend.notes() == ("out of device memory: batches of 1, not 4",)
+
+
+def test_no_room_for_a_batch_of_one_is_a_reasoned_failure(checkpoint: tuple[Path, Path]) -> None:
+    class Full(Counting):
+        def encode_frames(self, frames: Any) -> Any:
+            raise torch.OutOfMemoryError("no room")
+
+    shown = boxes(2)
+    backend = opened(checkpoint)
+    backend._step = Full(backend._step)
+    with pytest.raises(BackendError) as failure:
+        list(backend.matte(clip_of(2, [shown]), [shown]))
+    assert failure.value.reason == "device_memory"
+
+
+# windows
+
+
+class Offset(Counting):
+    """A fake model: window k of a span comes out as the constant k, whatever goes in."""
+
+    def denoise(self, windows: Any) -> Any:
+        first = self.windows
+        self.windows += len(windows)
+        return torch.stack([torch.full_like(w[0], float(first + k)) for k, w in enumerate(windows)])
+
+    def decode(self, chunks: Any, *, exact: bool = False) -> Any:
+        from mav_pipeline.matting.svd import Decoded
+
+        levels = torch.stack([chunk.mean(dim=(1, 2, 3)) for chunk in chunks])[..., None, None]
+        alpha = (1 + 60 * levels).round().to(torch.uint8).expand(-1, -1, HEIGHT, WIDTH)
+        return Decoded(alpha, torch.ones(len(chunks), dtype=torch.bool), None)
+
+
+def test_windows_fade_into_each_other_before_one_decode(checkpoint: tuple[Path, Path]) -> None:
+    shown = boxes(10)
+    backend = opened(checkpoint, window=6, overlap=2)
+    backend._step = Offset(backend._step)
+    (alpha,) = alphas(backend, clip_of(10, [shown]), [shown]).values()
+    assert alpha[:, 0, 0].tolist() == [1, 1, 1, 1, 21, 41, 61, 61, 61, 61]
+
+
+def test_the_noise_of_a_longer_span_begins_with_that_of_a_shorter_one(
+    checkpoint: tuple[Path, Path],
+) -> None:
+    step = opened(checkpoint)._step
+    assert torch.equal(step.noise(9, 4, 6, 42)[:4], step.noise(4, 4, 6, 42))
+
+
+def test_context_around_chunks_is_decoded_and_dropped(checkpoint: tuple[Path, Path]) -> None:
+    shown = boxes(7)
+    clip = clip_of(7, [shown])
+    backend = opened(checkpoint, decode_chunk=3, decode_overlap=1)
+    blocks = [(m.start, len(m.alpha)) for m in backend.matte(clip, [shown])]  # type: ignore[union-attr]
+    assert blocks == [(0, 3), (3, 3), (6, 1)]
+    plain = alphas(opened(checkpoint, decode_chunk=7), clip, [shown])["manual_000"]
+    cut = alphas(opened(checkpoint, decode_chunk=3), clip, [shown])["manual_000"]
+    context = alphas(backend, clip, [shown])["manual_000"]
+    assert np.abs(context.astype(int) - plain).mean() < np.abs(cut.astype(int) - plain).mean()
+
+
+# what goes wrong
+
+
+class Broken(Counting):
+    """Decodes to what a float16 overflow gives; healthy when ``exact`` where ``heals``."""
+
+    heals = True
+    black = False
+    is_exact = False
+
+    def decode(self, chunks: Any, *, exact: bool = False) -> Any:
+        decoded = self._step.decode(chunks)
+        if not (exact and self.heals):
+            decoded.alpha = torch.zeros_like(decoded.alpha)
+            decoded.finite = torch.full_like(decoded.finite, self.black)
+        return decoded
+
+
+def test_a_broken_decode_is_tried_again_in_float32(checkpoint: tuple[Path, Path]) -> None:
+    shown = boxes(4)
+    clip = clip_of(4, [shown])
+    backend = opened(checkpoint)
+    expected = alphas(backend, clip, [shown])
+    backend._step = Broken(backend._step)
+    assert apart(alphas(backend, clip, [shown])["manual_000"], expected["manual_000"]) == 0
+
+
+@pytest.mark.parametrize(("black", "reason"), [(False, "not_finite"), (True, "black")])
+def test_what_stays_broken_fails_the_masklet_once_with_a_reason(
+    black: bool, reason: str, checkpoint: tuple[Path, Path]
+) -> None:
+    shown = boxes(4)
+    backend = opened(checkpoint, decode_chunk=2)
+    step = Broken(backend._step)
+    step.heals, step.black = False, black
+    backend._step = step
+    (failure,) = backend.matte(clip_of(4, [shown]), [shown])
+    assert isinstance(failure, MatteFailure)
+    assert (failure.masklet, failure.reason) == (shown, reason)
+
+
+def test_more_latents_than_the_model_takes_are_refused_before_it_sees_them(
+    checkpoint: tuple[Path, Path],
+) -> None:
+    size = WorkingSize(2048, 2064, 2048, 2064)
+    shown = boxes(1)
+    clip = clip_of(1, [shown], size)
+    with pytest.raises(BackendError, match=r"66048|256 x 258 latents"):
+        list(opened(checkpoint).matte(clip, [shown]))
+
+
+def test_cuda_that_is_not_there_is_never_replaced_by_the_cpu(
+    checkpoint: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ConfigError, match=r"matting\.device=cuda, but torch sees no CUDA device"):
+        opened(checkpoint, device="cuda")
+
+
+def test_another_unet_is_refused_with_found_and_wanted(tmp_path: Path) -> None:
+    wrong = write_checkpoint(tmp_path, in_channels=8)
+    with pytest.raises(ConfigError, match="has in_channels=8, 12 is wanted"):
+        opened(wrong)
+
+
+def test_torn_weights_are_named(tmp_path: Path) -> None:
+    torn = write_checkpoint(tmp_path)
+    file = next((tmp_path / "videomama").rglob("*.safetensors"))
+    file.write_bytes(file.read_bytes()[:10_000])
+    with pytest.raises(ConfigError, match=r"matting\.unet: .* cannot be loaded"):
+        opened(torn)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+def test_the_gpu_agrees_with_the_cpu(dtype: str, checkpoint: tuple[Path, Path]) -> None:
+    shown = [boxes(6, number) for number in range(2)]
+    clip = clip_of(6, shown)
+    cpu = alphas(opened(checkpoint), clip, shown)
+    gpu = alphas(opened(checkpoint, device="cuda", dtype=dtype), clip, shown)
+    limit = {"float32": 2, "float16": 6, "bfloat16": 40}[dtype]
+    assert max(apart(cpu[name], gpu[name]) for name in cpu) <= limit
