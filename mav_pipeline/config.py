@@ -169,7 +169,8 @@ class RuntimeConfig:
         num_workers: actors under ``ray``; ``auto`` means as many as the cluster has slots for.
         address: of a running Ray cluster; null starts one in this process's machine, or uses
             RAY_ADDRESS as ``ray job submit`` sets it.
-        gpus_per_worker: GPUs an actor asks Ray for; 0 means a CPU slot of ``matting.threads``.
+        gpus_per_worker: GPUs an actor asks Ray for; 0 means a CPU slot of ``matting.threads``;
+            ``auto`` is 1 for a model where the cluster has GPUs, or must have them, else 0.
         max_attempts: of one shard in one run, for errors that may pass.
         shard_timeout_s: a shard that takes longer is taken from its worker; null means never.
         start_timeout_s: how long the first actor may take to start (an autoscaler needs minutes).
@@ -180,7 +181,7 @@ class RuntimeConfig:
     name: Literal["local", "ray"]
     num_workers: int | Literal["auto"]
     address: str | None
-    gpus_per_worker: float
+    gpus_per_worker: float | Literal["auto"]
     max_attempts: int
     shard_timeout_s: float | None
     start_timeout_s: float
@@ -199,7 +200,8 @@ class RuntimeConfig:
         for key in ("max_attempts", "encode_threads"):
             _require(getattr(self, key) >= 1, f"runtime.{key}", "at least 1", getattr(self, key))
         for key in ("gpus_per_worker", "retry_wait_s"):
-            _require(getattr(self, key) >= 0, f"runtime.{key}", "at least 0", getattr(self, key))
+            value = getattr(self, key)
+            _require(value == "auto" or value >= 0, f"runtime.{key}", "at least 0", value)
         for key in ("shard_timeout_s", "start_timeout_s", "progress_s"):
             value = getattr(self, key)
             _require(value is None or value > 0, f"runtime.{key}", "above 0", value)

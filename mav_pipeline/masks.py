@@ -63,16 +63,19 @@ def parse_rle(data: Any, height: int, width: int, *, role: str) -> Rle | None:
     try:
         size, counts = data["size"], data["counts"]
         h, w = (int(side) for side in size)
-    except (TypeError, KeyError, ValueError) as error:
+    except (TypeError, KeyError, ValueError, OverflowError) as error:
         raise _bad("rle", "a mask is not a COCO RLE with size [H, W] and counts", role) from error
     if (h, w) != (height, width):
         raise _bad("rle_size", f"a mask is {w}x{h}, its video {width}x{height}", role)
     if isinstance(counts, list):
         if not all(isinstance(run, int | float) and run >= 0 for run in counts):
             raise _bad("rle", "counts of a mask are not run lengths", role)
+        if max(counts, default=0) > height * width:  # beyond 64 bits a sum could come out right
+            cause = f"a run of a mask is {max(counts)}, the frame has {height} x {width} pixels"
+            raise _bad("rle_sum", cause, role)
         runs = np.asarray(counts, dtype=np.int64)
     elif isinstance(counts, str | bytes):
-        text = counts.encode("ascii", "replace") if isinstance(counts, str) else counts
+        text = counts.encode("utf-8", "surrogatepass") if isinstance(counts, str) else counts
         try:
             runs = run_lengths(text)
         except ValueError as error:

@@ -54,7 +54,7 @@ def select(
         include: clip ids or globs; empty means all.
         limit: the first so many of what is left.
     """
-    ordered = sorted(clips, key=lambda clip: clip.video_id)
+    ordered = sorted(clips, key=lambda clip: (clip.video_id, _place(clip)))
     if include:
         patterns = re.compile("|".join(fnmatch.translate(pattern) for pattern in include))
         ordered = [clip for clip in ordered if patterns.match(clip.video_id)]

@@ -108,7 +108,8 @@ class Scorer:
         - mask_iou [0, 1]: intersection over union of alpha >= .5 with the mask.
         - softness [0, 1]: share of the border zone with alpha in (.05, .95).
         - flicker >= 0: change of alpha from frame to frame that the mask does not make, over alpha.
-        - seam_ratio >= 0: mean |delta alpha| at window borders over that inside windows.
+        - seam_ratio >= 0: mean |delta alpha| at window borders over that at no border at all.
+        - chunk_seam_ratio >= 0: the same at the borders of decode chunks.
         """
         s = self._sums
         values = {
@@ -118,7 +119,8 @@ class Scorer:
             "mask_iou": _ratio(s, "both", "either"),
             "softness": _ratio(s, "soft", "border"),
             "flicker": _ratio(s, "unexplained", "moved") if self.full else None,
-            "seam_ratio": _seam_ratio(self._deltas, seams.windows) if self.full else None,
+            "seam_ratio": _seam_ratio(self._deltas, seams.windows, seams),
+            "chunk_seam_ratio": _seam_ratio(self._deltas, seams.chunks, seams),
         }
         return {key: _rounded(values[key]) for key in SCORES}
 
@@ -188,9 +190,12 @@ def _ratio(sums: Mapping[str, float], part: str, whole: str, unit: float = 1) ->
     return sums.get(part, 0.0) / below if below else None
 
 
-def _seam_ratio(deltas: Mapping[int, float], borders: tuple[int, ...]) -> float | None:
+def _seam_ratio(
+    deltas: Mapping[int, float], borders: tuple[int, ...], seams: Seams
+) -> float | None:
     at = [value for index, value in deltas.items() if index in borders]
-    inside = [value for index, value in deltas.items() if index not in borders]
+    anywhere = {*seams.windows, *seams.chunks}
+    inside = [value for index, value in deltas.items() if index not in anywhere]
     if not at or not inside or not sum(inside):
         return None
     return float(np.mean(at) / np.mean(inside))

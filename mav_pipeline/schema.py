@@ -32,6 +32,7 @@ SCORES = (
     "softness",
     "flicker",
     "seam_ratio",
+    "chunk_seam_ratio",
 )
 
 

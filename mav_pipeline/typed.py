@@ -83,7 +83,7 @@ def _convert(hint: Any, value: Any, key: str) -> Any:
         return float(value)
     elif hint is int and isinstance(value, int) and not isinstance(value, bool):
         return value
-    elif hint is str and isinstance(value, str | int):
+    elif hint is str and isinstance(value, str | int) and not isinstance(value, bool):
         return str(value)
     elif isinstance(hint, type) and type(value) is hint:
         return value

@@ -6,22 +6,23 @@ from pathlib import Path
 from typing import Any
 
 
-def write_checkpoint(root: Path, **unet: Any) -> tuple[Path, Path]:
+def write_checkpoint(
+    root: Path, vae: dict[str, Any] | None = None, **unet: Any
+) -> tuple[Path, Path]:
     """Writes ``svd/vae`` and ``videomama/unet``; returns (base model, unet) locations.
 
-    Two UNet levels, so sides are multiples of 8 x 2. ``unet`` replaces keys of its config.
+    Two UNet levels, so sides are multiples of 8 x 2. ``vae`` and ``unet`` replace keys of their
+    configs: the benchmark writes a full-size one.
     """
     import torch
     from diffusers import AutoencoderKLTemporalDecoder, UNetSpatioTemporalConditionModel
 
     torch.manual_seed(0)
-    vae = AutoencoderKLTemporalDecoder(
-        block_out_channels=(32, 32, 32, 32),
-        down_block_types=("DownEncoderBlock2D",) * 4,
-        layers_per_block=1,
-        sample_size=32,
+    shape: dict[str, Any] = {"block_out_channels": (32,) * 4, "layers_per_block": 1}
+    encoder = AutoencoderKLTemporalDecoder(
+        down_block_types=("DownEncoderBlock2D",) * 4, sample_size=32, **{**shape, **(vae or {})}
     )
-    vae.save_pretrained(root / "svd" / "vae", variant="fp16")
+    encoder.save_pretrained(root / "svd" / "vae", variant="fp16")
     settings: dict[str, Any] = {
         "block_out_channels": (32, 64),
         "down_block_types": ("CrossAttnDownBlockSpatioTemporal", "DownBlockSpatioTemporal"),

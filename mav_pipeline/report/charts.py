@@ -26,7 +26,8 @@ _ABOUT = {
     "mask_iou": ("Overlap of alpha >= 0.5 with the mask", 1.0),
     "softness": ("Share of the border zone that is neither opaque nor clear", 1.0),
     "flicker": ("Change from frame to frame that the mask does not make", None),
-    "seam_ratio": ("Change at window borders over change inside windows", None),
+    "seam_ratio": ("Change at window borders over change at none", None),
+    "chunk_seam_ratio": ("Change at decode-chunk borders over change at none", None),
 }
 
 

@@ -14,7 +14,7 @@ from mav_pipeline.report.gates import Gate
 from mav_pipeline.schema import SCORES
 
 #: Scores of which more is worse; of mask_iou less is, of area_ratio what is far from 1.
-_MORE_IS_WORSE = ("outside_mass", "core_loss", "flicker", "seam_ratio")
+_MORE_IS_WORSE = ("outside_mass", "core_loss", "flicker", "seam_ratio", "chunk_seam_ratio")
 _COLUMNS = ("key", "masklet", "shard", "status", *SCORES)
 
 

@@ -132,9 +132,19 @@ class RayCrew:
     def _resources(self) -> dict[str, float]:
         runtime = self._config.runtime
         wanted = {"num_cpus": float(self._config.matting.threads)}
-        if runtime.gpus_per_worker:
-            wanted["num_gpus"] = runtime.gpus_per_worker
+        gpus = runtime.gpus_per_worker
+        if gpus == "auto":
+            gpus = self._model_gpus()
+        if gpus:
+            wanted["num_gpus"] = gpus
         return wanted
+
+    def _model_gpus(self) -> float:
+        """One for a backend with a device to choose, unless that falls to the CPU."""
+        matting = self._config.matting
+        if matting.name != "videomama" or matting.device == "cpu":
+            return 0.0
+        return 1.0 if matting.device == "cuda" or _cluster().get("GPU") else 0.0
 
     def _hire(self) -> _Hand:
         actor: Any = (
@@ -158,7 +168,7 @@ class RayCrew:
         wanted = self._config.runtime.num_workers
         if wanted != "auto":
             return min(wanted, self._shards)
-        have: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        have = _cluster()
         names = {"num_cpus": "CPU", "num_gpus": "GPU"}
         slots = [int(have.get(names[key], 0) // need) for key, need in self._resources().items()]
         return max(1, min(*slots, self._shards))
@@ -215,6 +225,10 @@ class RayCrew:
             for task in hand.tasks.values()
         ]
         self._next_grow = 0.0
+
+
+def _cluster() -> dict[str, float]:
+    return dict(ray.cluster_resources())  # type: ignore[no-untyped-call]
 
 
 def _cause(error: RayTaskError) -> Exception:

@@ -181,6 +181,8 @@ def _parse(data: bytes, role: str) -> _Annotation:
         ragged = next((i for i, frame in enumerate(frames) if len(frame) != len(ids)), None)
     except (TypeError, KeyError, ValueError, AttributeError, OverflowError) as error:
         raise bad(f"not in SA-V's form: {type(error).__name__}: {error}") from error
+    if not isinstance(frames, list) or not all(isinstance(frame, list) for frame in frames):
+        raise bad("masklet must be a list of frames, each a list of masks")
     if ragged is not None:
         raise bad(f"frame {ragged} has {len(frames[ragged])} masks for {len(ids)} masklets")
     if len(set(ids)) != len(ids) or min(ids, default=0) < 0 or len(buckets) != len(ids):
@@ -188,4 +190,4 @@ def _parse(data: bytes, role: str) -> _Annotation:
     if not all(bucket is None or isinstance(bucket, str) for bucket in buckets):
         raise bad("masklet_size_bucket must hold texts")
     environment = environment if isinstance(environment, str) else None
-    return _Annotation(role, list(frames), ids, buckets, height, width, environment)
+    return _Annotation(role, frames, ids, buckets, height, width, environment)

@@ -1,0 +1,202 @@
+"""Rules of DESIGN section 7 that prose could not keep: read off the syntax of every module."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+PACKAGE = "mav_pipeline"
+
+#: From the ground up; a module or package imports from its own layer or from one below.
+LAYERS = (
+    ("", "schema", "errors", "typed"),
+    ("interfaces", "sizing", "storage", "masks", "video", "tables", "config", "stages"),
+    ("plan", "quality", "metrics"),
+    ("sources", "matting", "dataset"),
+    ("finish", "clip_job", "shard_job", "verify", "report", "evaluate", "export", "regate"),
+    ("runtime",),
+    ("cli",),
+    ("__main__",),
+)
+LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
+STRANGERS = ("sources", "matting", "dataset")  # one layer, and never each other
+
+#: Which modules may import a library at all.
+ONLY_IN = {
+    "ray": ("runtime",),
+    "webdataset": ("dataset",),
+    "boto3": ("storage",),
+    "botocore": ("storage",),
+    "hydra": ("cli",),
+    "omegaconf": ("cli",),
+    "torch": ("matting", "dataset"),
+    "diffusers": ("matting",),
+    "pymatting": ("matting",),
+}
+#: Heavy: imported where they are used, not where a module that may use them is.
+LAZY = ("torch", "diffusers", "pymatting", "boto3", "botocore", "webdataset")
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """One imported module, and whether the import runs when the importing module is."""
+
+    name: str
+    line: int
+    eager: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """A source file; ``unit`` is its name right below the package: ``plan``, ``dataset``."""
+
+    path: Path
+    name: str
+    tree: ast.Module
+
+    @property
+    def unit(self) -> str:
+        return ([*self.name.split("."), ""])[1]
+
+    def imports(self) -> Iterator[Import]:
+        yield from _imports(self.tree, True)
+
+
+def _imports(node: ast.AST, eager: bool) -> Iterator[Import]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import):
+            yield from (Import(alias.name, child.lineno, eager) for alias in child.names)
+        elif isinstance(child, ast.ImportFrom):
+            assert child.level == 0, "imports are absolute"
+            assert child.module is not None
+            for alias in child.names:
+                yield Import(f"{child.module}.{alias.name}", child.lineno, eager)
+        elif not _only_for_types(child):
+            later = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            yield from _imports(child, eager and not later)
+
+
+def _only_for_types(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+
+
+def _modules() -> list[Module]:
+    found = []
+    for path in sorted((REPOSITORY / PACKAGE).rglob("*.py")):
+        name = ".".join(path.relative_to(REPOSITORY).with_suffix("").parts)
+        text = path.read_text(encoding="utf-8")
+        found.append(Module(path, name.removesuffix(".__init__"), ast.parse(text)))
+    return found
+
+
+MODULES = _modules()
+NAMES = {module.name for module in MODULES}
+each_module = pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name)
+
+
+def _own(name: str) -> str | None:
+    """The module of ours that an import reaches, or None for somebody else's."""
+    while name and name not in NAMES:
+        name = name.rpartition(".")[0]
+    return name or None
+
+
+@each_module
+def test_every_module_has_its_layer(module: Module) -> None:
+    assert module.unit in LAYER, f"{module.name} stands in no layer: add it to LAYERS, with care"
+
+
+@each_module
+def test_imports_point_down(module: Module) -> None:
+    for found in module.imports():
+        target = _own(found.name)
+        if target is None:
+            continue
+        unit = ([*target.split("."), ""])[1]
+        where = f"{module.name}:{found.line} imports {target}"
+        assert LAYER[unit] <= LAYER[module.unit], where
+        if module.unit in STRANGERS and unit in STRANGERS:
+            assert unit == module.unit, where
+
+
+def test_no_two_modules_need_each_other() -> None:
+    graph = {
+        module.name: {target for found in module.imports() if (target := _own(found.name))}
+        for module in MODULES
+    }
+    done: set[str] = set()
+
+    def visit(name: str, path: tuple[str, ...]) -> None:
+        assert name not in path, " -> ".join((*path, name))
+        if name in done:
+            return
+        for target in graph[name] - {name, *_packages(name)}:
+            visit(target, (*path, name))
+        done.add(name)
+
+    for name in graph:
+        visit(name, ())
+
+
+def _packages(name: str) -> set[str]:
+    """The packages around a module: importing their siblings passes through them."""
+    parts = name.split(".")
+    return {".".join(parts[:count]) for count in range(1, len(parts))}
+
+
+@each_module
+def test_a_library_is_imported_where_it_belongs(module: Module) -> None:
+    for found in module.imports():
+        library = found.name.partition(".")[0]
+        allowed = ONLY_IN.get(library, (module.unit,))
+        assert module.unit in allowed, f"{module.name}:{found.line} imports {library}"
+
+
+@each_module
+def test_heavy_libraries_are_imported_inside_functions(module: Module) -> None:
+    for found in module.imports():
+        if found.name.partition(".")[0] in LAZY:
+            assert not found.eager, f"{module.name}:{found.line} imports {found.name} at once"
+
+
+def test_ray_is_an_extra_that_a_local_build_does_without() -> None:
+    eager = {
+        module.name
+        for module in MODULES
+        for found in module.imports()
+        if found.eager and found.name.partition(".")[0] == "ray"
+    }
+    needing = {
+        module.name
+        for module in MODULES
+        for found in module.imports()
+        if found.eager and _own(found.name) in eager
+    }
+    assert needing == set(), "these modules would need ray just to be imported"
+
+
+@each_module
+def test_no_module_is_longer_than_300_lines(module: Module) -> None:
+    assert len(module.path.read_text(encoding="utf-8").splitlines()) <= 300
+
+
+@each_module
+def test_nothing_prints(module: Module) -> None:
+    for node in ast.walk(module.tree):
+        called = node.func if isinstance(node, ast.Call) else None
+        assert not (isinstance(called, ast.Name) and called.id == "print"), node
+
+
+@each_module
+def test_every_module_says_what_it_is_for(module: Module) -> None:
+    assert ast.get_docstring(module.tree), module.name
+
+
+def test_jobs_are_thin() -> None:
+    for path in (REPOSITORY / "jobs").glob("*.py"):
+        assert len(path.read_text().splitlines()) < 40, path

@@ -1,0 +1,110 @@
+"""The loop: every shard ends published or recorded, whatever single ones do."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+
+import pytest
+
+from mav_pipeline.dataset.built import BuiltSet
+from mav_pipeline.errors import Interrupted, ShardError
+from mav_pipeline.runtime.driver import over_budget, run_shards
+from mav_pipeline.schema import RunReport, ShardSpec
+from mav_pipeline.storage import LocalStorage
+from tests.fakes import FakeCrew, FakeDisplay, config
+
+SHARDS = [ShardSpec(number, ()) for number in range(4)]
+NAMES = [shard.name for shard in SHARDS]
+PASSING = ShardError("publish", "OSError", "disk full", may_pass=True)
+LASTING = ShardError("matting", "ValueError", "a bug", may_pass=False)
+
+
+def run(
+    crew: FakeCrew,
+    root: Path,
+    *,
+    attempts: int = 3,
+    stop: threading.Event | None = None,
+) -> FakeDisplay:
+    display = FakeDisplay()
+    run_shards(
+        crew,
+        SHARDS,
+        BuiltSet(LocalStorage(root), {}, SHARDS),
+        config({"runtime.max_attempts": attempts, "runtime.retry_wait_s": 0}),
+        stop or threading.Event(),
+        display,
+    )
+    return display
+
+
+def recorded(root: Path) -> dict[str, dict[str, object]]:
+    return {path.stem: json.loads(path.read_text()) for path in root.glob("failures/*.json")}
+
+
+@pytest.mark.parametrize("room", [1, 2, 9])
+def test_every_shard_is_built_once_in_order(tmp_path: Path, room: int) -> None:
+    crew = FakeCrew(room=room)
+    display = run(crew, tmp_path)
+    assert crew.attempts == [(name, 1) for name in NAMES]
+    assert (display.told["published"], display.told["failed"]) == (4, 0)
+    assert recorded(tmp_path) == {}
+
+
+def test_what_may_pass_is_tried_again_and_holds_up_no_other(tmp_path: Path) -> None:
+    crew = FakeCrew({NAMES[1]: [PASSING, PASSING]})
+    display = run(crew, tmp_path)
+    assert sorted(crew.attempts) == sorted(
+        [(name, 1) for name in NAMES] + [(NAMES[1], 2), (NAMES[1], 3)]
+    )
+    assert (display.told["published"], display.told["failed"]) == (4, 0)
+    assert recorded(tmp_path) == {}
+
+
+def test_a_shard_that_keeps_failing_is_recorded_and_the_rest_goes_on(tmp_path: Path) -> None:
+    crew = FakeCrew({NAMES[1]: [PASSING] * 9, NAMES[2]: [LASTING] * 9})
+    display = run(crew, tmp_path, attempts=2)
+    assert (display.told["published"], display.told["failed"]) == (2, 2)
+    assert crew.attempts.count((NAMES[2], 1)) == 1
+    assert (NAMES[2], 2) not in crew.attempts
+    assert max(attempt for _, attempt in crew.attempts) == 2
+    failure = {"stage": "publish", "type": "OSError", "message": "disk full", "attempts": 2}
+    bug = {"stage": "matting", "type": "ValueError", "message": "a bug", "attempts": 1}
+    assert recorded(tmp_path) == {
+        NAMES[1]: {"shard": NAMES[1], **failure},
+        NAMES[2]: {"shard": NAMES[2], **bug},
+    }
+
+
+def test_one_attempt_means_no_retry(tmp_path: Path) -> None:
+    crew = FakeCrew({NAMES[0]: [PASSING]})
+    run(crew, tmp_path, attempts=1)
+    assert [*recorded(tmp_path)] == [NAMES[0]]
+
+
+def test_a_stop_interrupts_and_hands_out_nothing_more(tmp_path: Path) -> None:
+    stop = threading.Event()
+
+    class StoppedCrew(FakeCrew):
+        def wait(self, timeout_s: float) -> list[object]:  # type: ignore[override]
+            stop.set()
+            return super().wait(timeout_s)  # type: ignore[return-value]
+
+    crew = StoppedCrew(room=1)
+    with pytest.raises(Interrupted, match="goes on from here"):
+        run(crew, tmp_path, stop=stop)
+    assert crew.attempts == [(NAMES[0], 1)]
+    assert recorded(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("failed", "fraction", "over"),
+    [(0, 0.0, False), (1, 0.0, True), (5, 0.05, False), (6, 0.05, True), (100, 1.0, False)],
+)
+def test_the_loss_budget_is_a_share_of_the_planned_clips(
+    failed: int, fraction: float, over: bool
+) -> None:
+    report = RunReport("complete", {}, {"planned": 100, "failed": failed}, {}, 0, 0.0, 0.0, {})
+    assert over_budget(report, config({"quality.max_failed_fraction": fraction})) is over

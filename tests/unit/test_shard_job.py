@@ -1,0 +1,421 @@
+"""One shard: every clip accounted for, the same bytes each time, all published or nothing."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mav_pipeline.dataset import layout
+from mav_pipeline.dataset.codec import decode_sample
+from mav_pipeline.dataset.manifest import decode_rows
+from mav_pipeline.dataset.shards import read_samples
+from mav_pipeline.errors import BackendError, InputError, Interrupted, ShardError, TransientError
+from mav_pipeline.masks import decode_rle
+from mav_pipeline.plan import make_shards, select
+from mav_pipeline.schema import STAGES, ShardReceipt, ShardSpec
+from mav_pipeline.sources import open_source
+from mav_pipeline.storage import LocalStorage
+from tests.fakes import (
+    FailingSource,
+    FakeBackend,
+    config,
+    moving_box,
+    open_builder,
+    receipt,
+    write_clip,
+)
+
+IDS = [f"sav_{number:06d}" for number in range(1, 6)]
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Five clips, read-only: good; corrupt; unannotated; one masklet good, one empty; good."""
+    root = tmp_path_factory.mktemp("clips")
+    write_clip(root, IDS[0], {0: moving_box(3), 1: moving_box(3, top=20)})
+    write_clip(root, IDS[1]).write_bytes(b"no video")
+    write_clip(root, IDS[2], kind="auto")
+    write_clip(root, IDS[3], {0: moving_box(5), 7: [None] * 5})
+    write_clip(root, IDS[4])
+    return root
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "out"
+
+
+def run_config(clips: Path, out: Path, **keys: Any) -> Any:
+    return config({"source.root": str(clips), "output.root": str(out), **keys})
+
+
+def spec(clips: Path) -> ShardSpec:
+    run = run_config(clips, clips)
+    (shard,) = make_shards(select(open_source(run.source, run.output).discover()), 32)
+    return shard
+
+
+def build(
+    clips: Path,
+    out: Path,
+    *,
+    backend: FakeBackend | None = None,
+    load_errors: dict[str, BaseException] | None = None,
+    keys: dict[str, Any] | None = None,
+) -> ShardReceipt:
+    run = run_config(clips, out, **(keys or {}))
+    source = FailingSource(open_source(run.source, run.output), load_errors or {})
+    with open_builder(run, backend=backend, source=source) as builder:
+        return builder.build(spec(clips))
+
+
+def rows(out: Path, found: ShardReceipt) -> list[dict[str, Any]]:
+    data = (out / layout.data(found.manifest.name)).read_bytes()
+    return list(decode_rows(data).to_pylist())
+
+
+def samples(out: Path, found: ShardReceipt) -> dict[str, dict[str, bytes]]:
+    with (out / layout.data(found.tar.name)).open("rb") as file:
+        return dict(read_samples(file))
+
+
+def files(out: Path) -> list[str]:
+    return [entry.name for entry in LocalStorage(out).entries()] if out.exists() else []
+
+
+def outcomes(out: Path, found: ShardReceipt) -> list[tuple[str, str | None, str, list[str]]]:
+    return [
+        (row["video_id"][-1], row["masklet"], row["status"], row["reasons"])
+        for row in rows(out, found)
+    ]
+
+
+GOOD_ROWS = [
+    ("1", "manual_000", "accepted", []),
+    ("1", "manual_001", "accepted", []),
+    ("2", None, "failed", ["corrupt"]),
+    ("3", None, "skipped", ["no_annotation"]),
+    ("4", "manual_000", "accepted", []),
+    ("4", "manual_007", "skipped", ["empty"]),
+    ("5", "manual_000", "accepted", []),
+]
+
+
+def conserves(out: Path, found: ShardReceipt) -> None:
+    """Nothing vanishes: receipt, rows and samples tell the same story."""
+    counts, found_rows = found.clips, rows(out, found)
+    assert counts["planned"] == counts["published"] + counts["failed"] + counts["skipped"]
+    assert counts["planned"] == len({row["video_id"] for row in found_rows}) == len(IDS)
+    statuses = Counter(row["status"] for row in found_rows if row["masklet"] is not None)
+    assert {key: n for key, n in found.masklets.items() if n} == dict(statuses)
+    whole = Counter(row["status"] for row in found_rows if row["masklet"] is None)
+    assert (counts["failed"], counts["skipped"]) == (whole["failed"], whole["skipped"])
+    assert all(row["reasons"] for row in found_rows if row["status"] != "accepted")
+    assert counts["samples"] == len(samples(out, found))
+
+
+# what is built
+
+
+def test_every_planned_clip_has_its_rows_in_plan_order(clips: Path, out: Path) -> None:
+    found = build(clips, out)
+    assert outcomes(out, found) == GOOD_ROWS
+    conserves(out, found)
+    assert dict(found.clips) == {
+        "planned": 5,
+        "published": 3,
+        "failed": 1,
+        "skipped": 1,
+        "samples": 3,
+    }
+    assert found.frames == 3 + 3 + 5 + 3
+
+
+def test_the_receipt_names_what_lies_there_and_nothing_else_does(clips: Path, out: Path) -> None:
+    found = build(clips, out)
+    expected = [layout.receipt("mav-000000")]
+    expected += [layout.data(name) for name in (found.tar.name, found.manifest.name)]
+    assert sorted(files(out)) == sorted(expected)
+    stored = json.loads((out / layout.receipt("mav-000000")).read_text())
+    assert ShardReceipt.from_json(stored) == found
+    for file in (found.tar, found.manifest):
+        assert (out / layout.data(file.name)).stat().st_size == file.bytes
+        assert file.name.startswith(f"mav-000000-{file.sha256[:16]}.")
+    assert tuple(found.stages_s) == STAGES
+    assert found.notes == ("fake",)
+
+
+def test_alpha_comes_back_at_source_size_without_the_padding(clips: Path, out: Path) -> None:
+    found = build(clips, out, backend=FakeBackend(multiple=32))
+    _, masklets = decode_sample(samples(out, found)[IDS[3]])
+    (masklet,) = masklets
+    assert masklet.alpha.shape == (5, 48, 64)
+    for alpha, rle in zip(masklet.alpha, masklet.rles, strict=True):
+        assert rle is not None
+        np.testing.assert_array_equal(alpha, decode_rle(rle) * np.uint8(255))
+
+
+def test_invisible_frames_are_transparent_though_a_backend_fills_them(
+    tmp_path: Path, out: Path
+) -> None:
+    box = moving_box(6)
+    write_clip(tmp_path / "in", "a", {0: [None, box[1], None, box[3], box[4], None]})
+    run = run_config(tmp_path / "in", out)
+    with open_builder(run) as builder:
+        found = builder.build(spec(tmp_path / "in"))
+    (masklet,) = decode_sample(samples(out, found)["a"])[1]
+    shown = [bool(alpha.any()) for alpha in masklet.alpha]
+    assert shown == [False, True, False, True, True, False]
+    assert found.frames == 3
+
+
+def test_a_backend_is_asked_for_good_clips_only_in_plan_order(clips: Path, out: Path) -> None:
+    backend = FakeBackend()
+    build(clips, out, backend=backend)
+    assert backend.seen == [IDS[0], IDS[3], IDS[4]]
+    assert backend.ready
+    assert backend.closed
+
+
+def test_rejected_mattes_have_rows_and_no_sample_unless_they_are_kept(
+    clips: Path, tmp_path: Path
+) -> None:
+    for kept in (False, True):
+        out = tmp_path / str(kept)
+        keys = {"quality.keep_rejected": kept}
+        found = build(clips, out, backend=FakeBackend(shift=20), keys=keys)
+        conserves(out, found)
+        assert found.masklets == {"accepted": 0, "rejected": 4, "skipped": 1, "failed": 0}
+        assert found.clips["published"] == 3
+        assert len(samples(out, found)) == (3 if kept else 0)
+        assert {reason for row in rows(out, found) for reason in row["reasons"]} >= {
+            "outside_mass",
+            "core_loss",
+        }
+
+
+# the same bytes
+
+
+def test_bytes_depend_on_neither_time_nor_threads_nor_place(clips: Path, tmp_path: Path) -> None:
+    names = set()
+    for threads, place in ((1, "a"), (1, "b"), (3, "c")):
+        found = build(clips, tmp_path / place, keys={"runtime.encode_threads": threads})
+        names.add((found.tar.sha256, found.manifest.sha256))
+    assert len(names) == 1
+
+
+def test_rows_and_samples_hold_no_path_of_the_machine(clips: Path, out: Path) -> None:
+    found = build(clips, out)
+    text = json.dumps(rows(out, found)) + str([s["json"] for s in samples(out, found).values()])
+    for secret in (str(clips), str(out), "/tmp"):
+        assert secret not in text
+
+
+READ = """
+import json, sys, webdataset
+for sample in webdataset.WebDataset([sys.argv[1]], shardshuffle=False):
+    print(json.dumps([sample["__key__"], sorted(k for k in sample if k[0] != "_")]))
+"""
+
+
+def test_plain_webdataset_finds_the_samples(clips: Path, out: Path) -> None:
+    found = build(clips, out)
+    tar = out / layout.data(found.tar.name)
+    # in a process of its own: webdataset leaves closing its files to the collector
+    done = subprocess.run(
+        [sys.executable, "-c", READ, str(tar)], capture_output=True, text=True, check=True
+    )
+    assert [json.loads(line) for line in done.stdout.splitlines()] == [
+        [IDS[0], ["json", "manual_000.alpha.mkv", "manual_001.alpha.mkv", "rgb.mp4"]],
+        [IDS[3], ["json", "manual_000.alpha.mkv", "rgb.mp4"]],
+        [IDS[4], ["json", "manual_000.alpha.mkv", "rgb.mp4"]],
+    ]
+
+
+# what goes wrong with one clip stays with it
+
+
+@pytest.mark.parametrize("video_id", [IDS[0], IDS[3], IDS[4]], ids=["first", "middle", "last"])
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (InputError("rle", "it is broken", role="manual", stage="masks"), "rle"),
+        (KeyError("masklet"), "unexpected"),
+        (RuntimeError("a library's own"), "unexpected"),
+    ],
+)
+def test_a_clip_that_cannot_be_loaded_is_a_row_and_the_rest_goes_on(
+    clips: Path,
+    out: Path,
+    video_id: str,
+    error: Exception,
+    reason: str,
+) -> None:
+    found = build(clips, out, load_errors={video_id: error})
+    conserves(out, found)
+    number = video_id[-1]
+    expected = [row for row in GOOD_ROWS if row[0] != number] + [(number, None, "failed", [reason])]
+    assert sorted(outcomes(out, found)) == sorted(expected)
+    (row,) = [row for row in rows(out, found) if row["video_id"] == video_id]
+    assert row["error"]
+    assert ("masks of manual: it is broken" in row["error"]) == (reason == "rle")
+
+
+@pytest.mark.parametrize("video_id", [IDS[0], IDS[3], IDS[4]], ids=["first", "middle", "last"])
+def test_a_clip_that_cannot_be_matted_fails_its_masklets_and_no_others(
+    clips: Path, out: Path, video_id: str
+) -> None:
+    backend = FakeBackend(errors={video_id: BackendError("device_memory", "out of memory")})
+    found = build(clips, out, backend=backend)
+    conserves(out, found)
+    expected = [
+        (number, masklet, "failed", ["device_memory"])
+        if number == video_id[-1] and status == "accepted"
+        else (number, masklet, status, reasons)
+        for number, masklet, status, reasons in GOOD_ROWS
+    ]
+    assert outcomes(out, found) == expected
+    assert video_id not in samples(out, found)
+    assert found.clips["published"] == 3, "published means processed, with or without a sample"
+
+
+def test_a_masklet_that_cannot_be_matted_fails_alone(clips: Path, out: Path) -> None:
+    found = build(clips, out, backend=FakeBackend(failures={"manual_001": "not_finite"}))
+    conserves(out, found)
+    expected = [*GOOD_ROWS]
+    expected[1] = ("1", "manual_001", "failed", ["not_finite"])
+    assert outcomes(out, found) == expected
+    assert rows(out, found)[1]["error"] == "matting: it was seen"
+    assert [*samples(out, found)[IDS[0]]] == ["json", "rgb.mp4", "manual_000.alpha.mkv"]
+    assert found.frames == 3 + 5 + 3
+
+
+def test_a_clip_without_objects_is_skipped(tmp_path: Path, out: Path) -> None:
+    video = write_clip(tmp_path / "in", "a")
+    none = {"masklet": [[], [], []], "masklet_id": []}
+    video.with_name("a_manual.json").write_text(json.dumps(none))
+    found = build(tmp_path / "in", out)
+    assert outcomes(out, found) == [("a", None, "skipped", ["no_masklets"])]
+
+
+# what goes wrong with a shard publishes nothing
+
+
+def refused(clips: Path, out: Path, **how: Any) -> ShardError:
+    with pytest.raises(ShardError) as caught:
+        build(clips, out, **how)
+    assert files(out) == [], "nothing is left, not even a temporary"
+    return caught.value
+
+
+@pytest.mark.parametrize("video_id", [IDS[0], IDS[3], IDS[4]], ids=["first", "middle", "last"])
+@pytest.mark.parametrize(
+    "kind", [OSError, MemoryError, TransientError], ids=lambda kind: kind.__name__
+)
+def test_a_failure_of_storage_or_memory_may_pass(
+    clips: Path, out: Path, video_id: str, kind: type[Exception]
+) -> None:
+    found = refused(clips, out, load_errors={video_id: kind("it was")})
+    assert (found.stage, found.kind, found.may_pass) == ("decode", kind.__name__, True)
+    found = refused(clips, out, backend=FakeBackend(errors={video_id: kind("it was")}))
+    assert (found.stage, found.kind, found.may_pass) == ("matting", kind.__name__, True)
+    assert found.cause == "it was"
+
+
+def test_a_bug_of_the_backend_is_not_tried_again(clips: Path, out: Path) -> None:
+    found = refused(clips, out, backend=FakeBackend(errors={IDS[3]: ValueError("a bug")}))
+    assert (found.stage, found.kind, found.cause) == ("matting", "ValueError", "a bug")
+    assert not found.may_pass
+
+
+def test_a_full_disk_at_publishing_may_pass_and_a_second_attempt_publishes(
+    clips: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = run_config(clips, out)
+    publish = LocalStorage.publish
+
+    def full(self: LocalStorage, path: Path, name: str) -> None:
+        if name.endswith(".parquet"):
+            raise OSError(28, "No space left on device")
+        publish(self, path, name)
+
+    with open_builder(run) as builder:
+        with monkeypatch.context() as patch:
+            patch.setattr(LocalStorage, "publish", full)
+            with pytest.raises(ShardError, match="No space left") as caught:
+                builder.build(spec(clips))
+        assert (caught.value.stage, caught.value.may_pass) == ("publish", True)
+        assert not [name for name in files(out) if name.endswith((".json", ".tmp"))]
+        again = builder.build(spec(clips), attempt=2)
+    assert again.attempts == 2
+    assert outcomes(out, again) == GOOD_ROWS
+
+
+@pytest.mark.parametrize("video_id", [IDS[0], IDS[4]], ids=["first", "last"])
+def test_stopping_interrupts_between_blocks_and_leaves_nothing(
+    clips: Path, out: Path, video_id: str
+) -> None:
+    run = run_config(clips, out)
+    stop: list[Any] = []
+    backend = FakeBackend(watch=lambda seen: stop[0]() if seen == video_id else None)
+    with open_builder(run, backend=backend) as builder:
+        stop.append(builder.stop)
+        with pytest.raises(Interrupted):
+            builder.build(spec(clips))
+        with pytest.raises(Interrupted):
+            builder.build(spec(clips))
+    assert files(out) == []
+
+
+def test_the_first_of_two_builders_wins(clips: Path, out: Path) -> None:
+    first = build(clips, out)
+    second = build(clips, out)
+    assert second == first
+    assert len(files(out)) == 3
+
+
+def test_a_shard_published_meanwhile_gives_the_receipt_that_lies_there(
+    clips: Path, out: Path
+) -> None:
+    other = receipt(published_at="2020-01-01T00:00:00+00:00")
+    LocalStorage(out).create(layout.receipt("mav-000000"), json.dumps(other.to_json()).encode())
+    assert build(clips, out) == other
+
+
+# several shards in one builder
+
+
+def test_two_shards_built_at_once_are_as_if_built_alone(clips: Path, tmp_path: Path) -> None:
+    whole = spec(clips)
+    shards = [replace(whole, index=n, clips=whole.clips[n::2]) for n in range(2)]
+    hashes = []
+    for together in (True, False):
+        run = run_config(clips, tmp_path / str(together))
+        with open_builder(run) as builder, ThreadPoolExecutor(2 if together else 1) as pool:
+            found = [*pool.map(builder.build, shards)]
+            hashes.append([(r.shard, r.tar.sha256, r.manifest.sha256) for r in found])
+            assert builder.progress().clips == 5
+            assert builder.progress().failed == 1
+            assert builder.progress().frames == 14
+    assert hashes[0] == hashes[1]
+
+
+def test_after_a_failed_shard_the_builder_builds_the_next(clips: Path, out: Path) -> None:
+    errors: dict[str, BaseException] = {IDS[0]: OSError(5, "Input/output error")}
+    run = run_config(clips, out)
+    source = FailingSource(open_source(run.source, run.output), errors)
+    with open_builder(run, source=source) as builder:
+        with pytest.raises(ShardError):
+            builder.build(spec(clips))
+        errors.clear()
+        assert outcomes(out, builder.build(spec(clips))) == GOOD_ROWS

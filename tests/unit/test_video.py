@@ -1,0 +1,276 @@
+"""Only whole videos of the right length come in; alpha goes out lossless, the same each time."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import struct
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mav_pipeline.errors import InputError
+from mav_pipeline.schema import Alpha
+from mav_pipeline.sizing import SizeRule
+from mav_pipeline.video import (
+    AlphaEncoder,
+    DecodedVideo,
+    alpha_rate,
+    decode_alpha,
+    decode_png,
+    decode_video,
+    encode_png,
+)
+from tests.fakes import HEIGHT, NATIVE, WIDTH, encode_mp4, level, pictures
+
+ANNOTATED = 3
+VIDEO = encode_mp4(pictures(9))  # frames 0, 4 and 8 are annotated ones
+
+
+def decode(data: bytes, annotated: int = ANNOTATED, **changes: Any) -> DecodedVideo:
+    settings = {"step": 4, "rule": NATIVE, "max_pixels": 10**7, "jpegs": False}
+    return decode_video(data, annotated=annotated, **{**settings, **changes})
+
+
+def refused(data: bytes, annotated: int = ANNOTATED, **changes: Any) -> InputError:
+    with pytest.raises(InputError) as caught:
+        decode(data, annotated, **changes)
+    assert (caught.value.role, caught.value.stage) == ("video", "decode")
+    return caught.value
+
+
+def turned(data: bytes, matrix: tuple[int, int, int, int]) -> bytes:
+    """The mp4 with a display matrix (a, b, c, d): shown x = a x + c y, shown y = b x + d y.
+
+    The track header's matrix ends 8 bytes before its end; PyAV cannot write it.
+    """
+    start = data.index(b"tkhd") - 4
+    (size,) = struct.unpack(">I", data[start : start + 4])
+    at = start + size - 8 - 36
+    a, b, c, d = (value << 16 for value in matrix)
+    changed = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    return data[:at] + changed + data[at + 36 :]
+
+
+def marked() -> bytes:
+    """A black video whose top left quarter is red and top right quarter green."""
+    frames = np.zeros((1, HEIGHT, WIDTH, 3), np.uint8)
+    frames[:, : HEIGHT // 2, : WIDTH // 2, 0] = 255
+    frames[:, : HEIGHT // 2, WIDTH // 2 :, 1] = 255
+    return encode_mp4(frames)
+
+
+def corners(frame: np.ndarray[Any, Any]) -> str:
+    """Colours clockwise from the top left."""
+    height, width = frame.shape[0], frame.shape[1]
+    rows, columns = (height // 4, 3 * height // 4), (width // 4, 3 * width // 4)
+    places = [(rows[0], columns[0]), (rows[0], columns[1])]
+    places += [(rows[1], columns[1]), (rows[1], columns[0])]
+    return "".join("RG-"[int(np.argmax([*frame[place][:2], 100]))] for place in places)
+
+
+def sound_only() -> bytes:
+    buffer = io.BytesIO()
+    with av.open(buffer, mode="w", format="mp4") as container:
+        stream: Any = container.add_stream("aac", rate=8000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 2048), np.float32), "fltp", "mono")
+        frame.sample_rate = 8000
+        container.mux([*stream.encode(frame), *stream.encode(None)])
+    return buffer.getvalue()
+
+
+def without_pictures(data: bytes) -> bytes:
+    """The mp4 with its headers whole and its picture data zeroed."""
+    start = data.index(b"mdat") + 4
+    return data[:start] + bytes(data.index(b"moov") - 4 - start) + data[data.index(b"moov") - 4 :]
+
+
+# the annotated frames
+
+
+def test_the_annotated_frames_are_decoded_and_no_others() -> None:
+    video = decode(VIDEO)
+    assert (video.height, video.width, video.fps) == (HEIGHT, WIDTH, 24.0)
+    assert video.indices == (0, 4, 8)
+    assert video.frames.shape == (3, HEIGHT, WIDTH, 3)
+    assert video.jpegs == ()
+    for index, frame in zip(video.indices, video.frames, strict=True):
+        assert np.abs(frame.astype(int) - level(index)).max() <= 3
+
+
+def test_frames_come_at_the_working_size() -> None:
+    rule = SizeRule(mode="fit", max_pixels=24 * 32, width=1, height=1, multiple=16)
+    video = decode(VIDEO, rule=rule)
+    assert (video.size.height, video.size.width) == (24, 32)
+    assert video.frames.shape == (3, 32, 32, 3)
+    assert (video.height, video.width) == (HEIGHT, WIDTH)
+    assert np.abs(video.frames[2].astype(int) - level(8)).max() <= 3
+
+
+def test_jpegs_hold_the_annotated_frames_at_source_size() -> None:
+    rule = SizeRule(mode="stretch", max_pixels=1, width=16, height=16)
+    video = decode(marked(), 1, rule=rule, jpegs=True)
+    (picture,) = video.jpegs
+    image = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
+    assert image is not None
+    assert image.shape == (HEIGHT, WIDTH, 3)
+    assert corners(image[..., ::-1]) == "RG--"
+
+
+@pytest.mark.parametrize("frames", [5, 6, 9, 12, 13, 16])
+def test_one_annotated_frame_less_or_more_is_accepted(frames: int) -> None:
+    video = decode(encode_mp4(pictures(frames)))
+    assert video.indices == (0, 4, 8)[: -(-frames // 4)]
+    assert len(video.frames) == len(video.indices)
+
+
+@pytest.mark.parametrize(("frames", "have"), [(1, 1), (4, 1), (17, 5), (40, 5)])
+def test_two_annotated_frames_less_or_more_are_refused(frames: int, have: int) -> None:
+    error = refused(encode_mp4(pictures(frames)))
+    assert (error.reason, error.status) == ("frame_count", "failed")
+    assert f"{have} {'or more ' if frames > 16 else ''}annotated ones" in error.cause
+    assert "the json annotates 3" in error.cause
+
+
+@pytest.mark.parametrize(
+    ("matrix", "shape", "expected"),
+    [
+        ((1, 0, 0, 1), (HEIGHT, WIDTH), "RG--"),
+        ((0, 1, -1, 0), (WIDTH, HEIGHT), "-RG-"),  # a quarter turn clockwise, a phone held upright
+        ((-1, 0, 0, -1), (HEIGHT, WIDTH), "--RG"),
+        ((0, -1, 1, 0), (WIDTH, HEIGHT), "G--R"),
+    ],
+)
+def test_a_display_rotation_is_honoured(
+    matrix: tuple[int, int, int, int], shape: tuple[int, int], expected: str
+) -> None:
+    rule = SizeRule(mode="fit", max_pixels=24 * 32, width=1, height=1)
+    data = turned(marked(), matrix)
+    for size in (NATIVE, rule):
+        video = decode(data, 1, rule=size, jpegs=True)
+        assert (video.height, video.width) == shape
+        assert corners(video.frames[0]) == expected
+        assert video.frames.shape[1:3] == (video.size.height, video.size.width)
+    image = cv2.imdecode(np.frombuffer(video.jpegs[0], np.uint8), cv2.IMREAD_COLOR)
+    assert image is not None
+    assert image.shape[:2] == shape
+    assert corners(image[..., ::-1]) == expected
+
+
+# what is no video
+
+
+def test_an_empty_file_is_said_to_be_empty() -> None:
+    assert refused(b"").reason == "empty"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"this is a text, not a video" * 100,
+        VIDEO[: len(VIDEO) // 2],
+        VIDEO[:100],
+        b"\0" * 5000,
+        without_pictures(VIDEO),
+    ],
+    ids=["text", "half", "head", "zeros", "pictures zeroed"],
+)
+def test_what_cannot_be_decoded_is_corrupt(data: bytes) -> None:
+    error = refused(data)
+    assert (error.reason, error.status) == ("corrupt", "failed")
+    assert "<" not in error.cause, "the object's address differs from run to run"
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_damaged_bytes_give_a_video_or_an_input_error(data: st.DataObject) -> None:
+    damaged = bytearray(VIDEO)
+    for _ in range(data.draw(st.integers(1, 8))):
+        damaged[data.draw(st.integers(0, len(VIDEO) - 1))] = data.draw(st.integers(0, 255))
+    with contextlib.suppress(InputError):  # and nothing else may rise
+        assert 2 <= len(decode(bytes(damaged)).indices) <= 3
+
+
+def test_sound_alone_is_no_video() -> None:
+    assert refused(sound_only()).reason == "no_video"
+
+
+def test_a_bomb_is_skipped_before_a_frame_is_decoded() -> None:
+    bomb = without_pictures(VIDEO)  # decoding it would find it corrupt
+    error = refused(bomb, max_pixels=HEIGHT * WIDTH - 1)
+    assert (error.reason, error.status) == ("max_pixels", "skipped")
+    assert f"source.max_pixels is {HEIGHT * WIDTH - 1}" in error.cause
+    assert decode(VIDEO, max_pixels=HEIGHT * WIDTH).width == WIDTH
+
+
+# alpha
+
+
+def noise(count: int = 4, height: int = 37, width: int = 51) -> Alpha:
+    return np.random.default_rng(1).integers(0, 256, (count, height, width), np.uint8)
+
+
+def encode(alpha: Alpha) -> bytes:
+    encoder = AlphaEncoder(*alpha.shape[1:], Fraction(6))
+    for frame in alpha:
+        encoder.write(frame)
+    return encoder.close()
+
+
+def test_ffv1_is_lossless_at_odd_sizes() -> None:
+    for alpha in (noise(), noise(2, 2, 2), noise(1, 3, 301)):
+        np.testing.assert_array_equal(np.stack([*decode_alpha(encode(alpha))]), alpha)
+
+
+def test_ffv1_gives_the_same_bytes_at_any_time_and_on_any_thread() -> None:
+    alpha = noise()
+    with ThreadPoolExecutor(4) as pool:
+        assert {encode(alpha), *pool.map(encode, [alpha] * 8)} == {encode(alpha)}
+
+
+def test_every_alpha_frame_is_a_key_frame_at_the_annotated_rate() -> None:
+    with av.open(io.BytesIO(encode(noise()))) as container:
+        stream = container.streams.video[0]
+        assert stream.average_rate == 6
+        assert [frame.key_frame for frame in container.decode(stream)] == [True] * 4
+
+
+def drained(frames: Iterator[Any]) -> int:
+    return sum(1 for _ in frames)
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"text", encode(noise())[:200], VIDEO], ids=["empty", "text", "head", "mp4"]
+)
+def test_what_is_no_alpha_stream_is_a_value_error(data: bytes) -> None:
+    with pytest.raises(ValueError, match=r"FFV1|gray"):
+        drained(decode_alpha(data))
+
+
+def test_png_is_lossless_and_other_pngs_are_refused() -> None:
+    alpha = noise(1)[0]
+    np.testing.assert_array_equal(decode_png(encode_png(alpha)), alpha)
+    assert encode_png(alpha) == encode_png(alpha)
+    _, coloured = cv2.imencode(".png", np.zeros((4, 5, 3), np.uint8))
+    _, deep = cv2.imencode(".png", np.zeros((4, 5), np.uint16))
+    for data in (coloured.tobytes(), deep.tobytes(), b"text"):
+        with pytest.raises(ValueError, match="8-bit gray"):
+            decode_png(data)
+
+
+@pytest.mark.parametrize(
+    ("fps", "step", "rate"),
+    [(24.0, 4, Fraction(6)), (24000 / 1001, 4, Fraction(6000, 1001)), (30.0, 1, Fraction(30))],
+)
+def test_the_rate_of_alpha_is_that_of_the_annotations(
+    fps: float, step: int, rate: Fraction
+) -> None:
+    assert float(alpha_rate(fps, step)) == pytest.approx(float(rate), rel=1e-5)
