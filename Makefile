@@ -8,10 +8,11 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 OUT ?= mav-out
 ARGS ?=
 
-# A build on Ray needs the ray extra; one in this process does not.
-NEEDS := .venv/.core $(if $(findstring runtime=ray,$(ARGS)),.venv/.ray)
+# A build on Ray or with the model needs more; one in this process with the CPU backends does not.
+NEEDS := .venv/.core $(if $(findstring runtime=ray,$(ARGS)),.venv/.ray) \
+         $(if $(findstring matting=videomama,$(ARGS)),.venv/.videomama)
 
-.PHONY: help setup build-mav resume test check bench clean
+.PHONY: help setup build-mav resume test check bench bench-gpu clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -27,9 +28,13 @@ help: ## list the targets
 	$(PIP) -e '.[ray]'
 	@touch $@
 
+.venv/.videomama: .venv/.core
+	$(PIP) -e '.[videomama]'
+	@touch $@
+
 .venv/.dev: .venv/.core
-	$(PIP) -e '.[ray,dev]'
-	@touch $@ .venv/.ray
+	$(PIP) -e '.[ray,videomama,dev]'
+	@touch $@ .venv/.ray .venv/.videomama
 
 setup: .venv/.dev ## make .venv with everything that tests and development need
 
@@ -56,6 +61,9 @@ check: .venv/.dev ## lint, formatting, types
 
 bench: .venv/.dev ## measure speed and memory, write docs/benchmarks.md
 	$(BIN)/python -m tests.bench $(ARGS)
+
+bench-gpu: .venv/.dev ## measure VideoMaMa at full size on a GPU, into docs/benchmarks.md
+	$(BIN)/python -m tests.bench.gpu $(ARGS)
 
 clean: ## remove .venv, caches and the sample with its build
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis mav-sample mav-out

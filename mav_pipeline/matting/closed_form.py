@@ -8,6 +8,7 @@ Levin, Lischinski, Weiss, "A Closed-Form Solution to Natural Image Matting", TPA
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,8 @@ from threadpoolctl import threadpool_limits
 
 from mav_pipeline.masks import at_size, decode_rle, visible_spans
 from mav_pipeline.schema import AlphaFrame, Clip, Frame, Mask, Masklet, Matte, Seams
+
+_log = logging.getLogger(__name__)
 
 Floats = NDArray[np.float64]
 
@@ -73,6 +76,7 @@ class ClosedFormBackend:
 
     def setup(self) -> None:
         """Compiles and runs everything once, so that the first clip costs what others do."""
+        _log.info("loading pymatting; the first time on a machine it compiles for up to a minute")
         cv2.setNumThreads(self._threads)
         # BLAS would else sum in as many parts as there are cores, and round differently.
         threadpool_limits(self._threads)

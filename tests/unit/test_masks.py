@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,6 @@ from mav_pipeline.masks import (
 )
 from mav_pipeline.schema import Mask, WorkingSize
 from tests.fakes import png, rle
-import itertools
 
 SIDES = st.integers(1, 40)
 MASKS = hnp.arrays(np.bool_, st.tuples(SIDES, SIDES))
