@@ -29,11 +29,11 @@ help: ## list the targets
 	@touch $@
 
 .venv/.videomama: .venv/.core
-	$(PIP) -e '.[videomama]'
+	$(PIP) -e '.[s3,videomama]'
 	@touch $@
 
 .venv/.dev: .venv/.core
-	$(PIP) -e '.[ray,videomama,dev]'
+	$(PIP) -e '.[ray,s3,videomama,dev]'
 	@touch $@ .venv/.ray .venv/.videomama
 
 setup: .venv/.dev ## make .venv with everything that tests and development need

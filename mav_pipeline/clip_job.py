@@ -6,6 +6,7 @@ Clip -> backend.matte() -> lanes: MaskletFinisher -> ClipOutcome
 from __future__ import annotations
 
 import functools
+import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,6 +24,11 @@ from mav_pipeline.interfaces import MattingBackend
 from mav_pipeline.schema import Clip, Masklet, Matte, MatteFailure, Problem, Sample
 from mav_pipeline.stages import StageTimes
 
+_log = logging.getLogger(__name__)
+
+#: What code raises that meets a clip it was not written for. Others, RuntimeError above all, may
+#: be the machine's (CUDA raises it), and are never held against the clip.
+_OF_THE_CLIP = (ValueError, TypeError, LookupError, ArithmeticError, AssertionError)
 _BACKLOG = 4  # blocks of alpha a lane may have waiting: enough to never idle, a few MB each
 
 
@@ -99,8 +105,13 @@ class ClipJob:
                     failures[name] = Problem("failed", block.reason, f"matting: {block.cause}")
                 else:
                     tasks.append(lanes[name].submit(finishers[name].add, block))
-        except BackendError as error:
-            problem = Problem("failed", error.reason, str(error))
+        except (BackendError, *_OF_THE_CLIP) as error:
+            if isinstance(error, BackendError):
+                problem = Problem("failed", error.reason, str(error))
+            else:
+                _log.exception("clip %s: unexpected error while it was matted", clip.video_id)
+                cause = f"matting: {type(error).__name__}: {error}"
+                problem = Problem("failed", "unexpected", cause)
             failed = tuple(replace(m, problem=m.problem or problem) for m in clip.masklets)
             return functools.partial(self._collect, shard, replace(slim, masklets=failed), [], {})
         closing = {

@@ -208,6 +208,13 @@ class RuntimeConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StorageConfig:
+    """``endpoint_url`` of an S3-compatible server; credentials come from the AWS chain alone."""
+
+    endpoint_url: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyConfig:
     """``deep`` also decodes every sample; ``clean`` removes what is stray."""
 
@@ -265,6 +272,7 @@ class RunConfig:
     output: OutputConfig
     quality: QualityConfig
     runtime: RuntimeConfig
+    storage: StorageConfig
     verify: VerifyConfig
     sample: SampleConfig
     plan: PlanConfig

@@ -147,7 +147,7 @@ class ShardBuilder:
             raise
         except Exception as error:
             _log.debug("%s failed", spec.name, exc_info=True)
-            may_pass = isinstance(error, OSError | MemoryError | TransientError)
+            may_pass = isinstance(error, OSError | MemoryError | RuntimeError | TransientError)
             stage = stage_of(error) or "matting"
             raise ShardError(stage, type(error).__name__, str(error), may_pass) from error
         finally:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
+from typing import Any
 
 from mav_pipeline.errors import ConfigError, InputError, OutputError
 from mav_pipeline.schema import FileRef
@@ -174,6 +175,72 @@ class LocalStorage:
             finally:
                 path.unlink(missing_ok=True)
         _sync_folder((self.root / name).parent)
+
+
+class S3Folder:
+    """A prefix in a bucket, to read from. Credentials come from the standard AWS chain alone.
+
+    Args:
+        uri: ``s3://bucket/prefix``.
+        endpoint_url: of an S3-compatible server; None is AWS.
+    """
+
+    def __init__(self, uri: str, endpoint_url: str | None) -> None:
+        import boto3
+        from botocore.config import Config
+
+        self.uri = uri.rstrip("/")
+        self._bucket, _, self._prefix = self.uri.removeprefix("s3://").partition("/")
+        retries = Config(retries={"mode": "adaptive", "max_attempts": 8})
+        session = boto3.Session()  # its own: the default one keeps the first credentials it saw
+        self._client: Any = session.client("s3", endpoint_url=endpoint_url, config=retries)
+
+    def names(self, folder: str) -> dict[str, int]:
+        """Bytes of each object below ``folder``, by name relative to it.
+
+        Raises:
+            OSError: the server cannot be reached, or refuses.
+        """
+        prefix = f"{self._prefix}/{folder}/".lstrip("/")
+        with self._errors():
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self._bucket, Prefix=prefix
+            )
+            return {
+                entry["Key"].removeprefix(prefix): entry["Size"]
+                for page in pages
+                for entry in page.get("Contents", ())
+            }
+
+    def download(self, name: str, size: int, path: Path) -> None:
+        """Fetches an object of ``size`` bytes to ``path``, going on where an earlier try broke off.
+
+        Raises:
+            OSError: the server failed; what has come so far stays in ``<path>.part``.
+        """
+        part = path.with_name(f"{path.name}.part")
+        with part.open("ab") as file, self._errors():
+            if file.tell() > size:
+                file.truncate(0)
+            if file.tell() < size:
+                key, start = f"{self._prefix}/{name}".lstrip("/"), file.tell()
+                answer = self._client.get_object(
+                    Bucket=self._bucket, Key=key, Range=f"bytes={start}-"
+                )
+                for block in answer["Body"].iter_chunks(1 << 20):
+                    file.write(block)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            yield
+        except (BotoCoreError, ClientError) as error:
+            raise OSError(errno.EIO, f"{self.uri}: {error}") from error
 
 
 def open_storage(root: str | None, key: str) -> LocalStorage:

@@ -19,6 +19,7 @@ from mav_pipeline.errors import InputError
 from mav_pipeline.schema import AlphaFrame, Frame, Frames, WorkingSize
 from mav_pipeline.sizing import SizeRule, pad
 
+MIN_SIDE = 16  # pixels; FFV1 in four slices, and every backend, want an area
 JPEG_QUALITY = 95  # output.rgb=jpeg; above it files grow without a visible gain
 
 
@@ -67,6 +68,8 @@ def decode_video(
             if not container.streams.video:
                 raise _bad("no_video", "the file has no video stream")
             stream = container.streams.video[0]
+            if stream.codec_context is None:
+                raise _bad("corrupt", "the video's codec is not known")
             stream.codec_context.thread_count = 1
             _guard(stream.codec_context.width, stream.codec_context.height, max_pixels)
             fps = float(stream.average_rate or stream.guessed_rate or 0)
@@ -230,8 +233,8 @@ def _guard(width: int, height: int, max_pixels: int) -> None:
     if width * height > max_pixels:
         cause = f"{width}x{height} is {width * height} pixels, source.max_pixels is {max_pixels}"
         raise _bad("max_pixels", cause, status="skipped")
-    if width < 1 or height < 1:
-        raise _bad("corrupt", f"the video says that it is {width}x{height}")
+    if min(width, height) < MIN_SIDE:
+        raise _bad("too_small", f"{width}x{height}, a side must have {MIN_SIDE} pixels")
 
 
 def _bad(reason: str, cause: str, **status: Any) -> InputError:

@@ -12,12 +12,12 @@ from mav_pipeline.matting.closed_form import ClosedFormBackend
 from mav_pipeline.matting.videomama import VideoMaMaBackend
 
 
-def open_backend(config: MattingConfig) -> MattingBackend:
+def open_backend(config: MattingConfig, endpoint_url: str | None = None) -> MattingBackend:
     """The backend that ``config`` names; loads nothing."""
     if config.name == "binary":
         return BinaryBackend()
     if config.name == "videomama":
-        return VideoMaMaBackend(config)
+        return VideoMaMaBackend(config, endpoint_url)
     return ClosedFormBackend(
         threads=config.threads,
         band=config.band,

@@ -90,6 +90,11 @@ class SvdStep:
             self._unet = torch.compile(self._unet)
             self._vae.decoder = torch.compile(self._vae.decoder)
 
+    def limit_threads(self, threads: int) -> None:
+        """On the CPU, the calling thread computes with so many threads: OpenMP counts by caller."""
+        if self._device == "cpu":
+            self._torch.set_num_threads(threads)
+
     @property
     def is_exact(self) -> bool:
         """Whether the VAE runs in float32 anyway."""

@@ -44,12 +44,13 @@ class VideoMaMaBackend:
 
     Args:
         config: ``conf/matting/videomama.yaml``.
+        endpoint_url: of an S3-compatible server that holds the weights.
     """
 
     name = "videomama"
 
-    def __init__(self, config: MattingConfig) -> None:
-        self._config = config
+    def __init__(self, config: MattingConfig, endpoint_url: str | None = None) -> None:
+        self._config, self._endpoint_url = config, endpoint_url
         self._plan = SpanPlan(
             window=config.window,
             overlap=config.overlap,
@@ -70,14 +71,8 @@ class VideoMaMaBackend:
         return {"vae": vae.sha256(), "unet": unet.sha256()}
 
     def setup(self) -> None:
-        import torch
-        from threadpoolctl import threadpool_limits
-
         check(*self._found())
         device = choose_device(self._config.device)
-        if device == "cpu":
-            torch.set_num_threads(self._config.threads)
-            threadpool_limits(self._config.threads)
         self._step = SvdStep(
             *self._found(),
             device=device,
@@ -100,6 +95,7 @@ class VideoMaMaBackend:
         return self._plan.seams(masklet)
 
     def matte(self, clip: Clip, masklets: Sequence[Masklet]) -> Iterator[Matte | MatteFailure]:
+        self._step.limit_threads(self._config.threads)
         height, width = (side // _FACTOR for side in clip.frames.shape[1:3])
         if height * width > MAX_LATENT_POSITIONS:
             cause = f"{height} x {width} latents are above the model's {MAX_LATENT_POSITIONS}"
@@ -219,8 +215,8 @@ class VideoMaMaBackend:
     def _found(self) -> tuple[Part, Part]:
         if self._parts is None:
             self._parts = (
-                find_part(self._config.base_model, "vae", "matting.base_model"),
-                find_part(self._config.unet, "unet", "matting.unet"),
+                find_part(self._config.base_model, "vae", "matting.base_model", self._endpoint_url),
+                find_part(self._config.unet, "unet", "matting.unet", self._endpoint_url),
             )
         return self._parts
 

@@ -2,14 +2,18 @@
 
     folder | s3://bucket/prefix | hub id  ->  local folder  ->  checked config, sha256
 
+What comes from afar is fetched once a node, under a lock; a download that broke off goes on.
+
 Never a pickle: only ``config.json`` and ``*.safetensors`` are looked at.
 """
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import hashlib
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from mav_pipeline.errors import ConfigError
+from mav_pipeline.storage import S3Folder
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _NAMES = ("diffusion_pytorch_model.fp16.safetensors", "diffusion_pytorch_model.safetensors")
@@ -46,22 +51,26 @@ class Part:
         return _sha256(self.file, stat.st_size, stat.st_mtime_ns)
 
 
-def find_part(location: str | None, name: str, key: str) -> Part:
-    """The sub-model ``name`` (``vae`` or ``unet``) at a folder or hub id, downloaded if need be.
+def find_part(location: str | None, name: str, key: str, endpoint_url: str | None = None) -> Part:
+    """The sub-model ``name`` (``vae`` or ``unet``) at its location, downloaded if need be.
 
     Args:
+        location: local folder, ``s3://bucket/prefix`` or hub id.
         key: the setting that ``location`` comes from, for messages.
+        endpoint_url: of an S3-compatible server.
 
     Raises:
         ConfigError: it is unset, not there, or not in diffusers' layout with safetensors.
     """
     if not location:
         raise ConfigError(
-            f"{key} is not set; name a local folder or hub id that holds {name}/ with config.json "
-            "and safetensors"
+            f"{key} is not set; name a local folder, s3:// prefix or hub id that holds {name}/ "
+            "with config.json and safetensors"
         )
     root = Path(location).expanduser()
-    if not root.is_dir():
+    if location.startswith("s3://"):
+        root = _fetch(location, name, key, endpoint_url)
+    elif not root.is_dir():
         root = _download(location, name, key)
     folder = root / name
     files = [file for file in _NAMES if (folder / file).is_file()]
@@ -93,10 +102,34 @@ def require(part: Part, key: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
     return config
 
 
+def _fetch(uri: str, name: str, key: str, endpoint_url: str | None) -> Path:
+    """A local copy of an S3 prefix, one part of it; kept under the user's cache folder."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mav_pipeline"
+    digest = hashlib.sha256(f"{endpoint_url} {uri}".encode()).hexdigest()[:16]
+    folder = cache / "weights" / digest / name
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        remote = S3Folder(uri, endpoint_url)
+        sizes = remote.names(name)
+        with (folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # the kernel lets go of it when a process dies
+            for file in ("config.json", *[file for file in _NAMES if file in sizes][:1]):
+                path = folder / file
+                if file in sizes and not (path.is_file() and path.stat().st_size == sizes[file]):
+                    remote.download(f"{name}/{file}", sizes[file], path)
+    except ImportError as error:
+        raise ConfigError(f"{key}={uri} needs boto3: pip install 'mav-pipeline[s3]'") from error
+    except OSError as error:
+        raise ConfigError(f"{key}={uri} cannot be read: {error.strerror or error}") from error
+    return folder.parent
+
+
 def _download(location: str, name: str, key: str) -> Path:
     """The snapshot of a hub repository, one part of it; the hub's own cache locks and resumes."""
     if not _HUB_ID.fullmatch(location) or location.startswith("."):
-        raise ConfigError(f"{key}={location} is neither a folder that exists nor a hub id")
+        raise ConfigError(
+            f"{key}={location} is neither a folder that exists nor s3:// nor a hub id"
+        )
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 

@@ -31,8 +31,8 @@ def fade_weights(starts: Sequence[int], window: int, frames: int) -> NDArray[np.
     """(windows, frames) weights of each window on each frame; every column sums to 1.
 
     Over the frames that two neighbours really share, k of them, the later one's weight rises
-    linearly: 1/(k+1), 2/(k+1), ... Where more than two share a frame (an overlap above half a
-    window), the ramps are multiplied and normalised.
+    linearly: 1/(k+1), 2/(k+1), ... Where more than two share a frame (a last window shifted back
+    over two others, or an overlap above half a window), ramps are multiplied and normalised.
     """
     weights = np.zeros((len(starts), frames))
     for row, start in enumerate(starts):

@@ -64,7 +64,7 @@ def open_builder(config: RunConfig, fingerprint: str) -> ShardBuilder:
     return ShardBuilder(
         config=config,
         source=open_source(config.source, config.output),
-        backend=open_backend(config.matting),
+        backend=open_backend(config.matting, config.storage.endpoint_url),
         output=open_storage(config.output.root, "output.root"),
         fingerprint=fingerprint,
     )

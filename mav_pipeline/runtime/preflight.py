@@ -75,7 +75,7 @@ def prepare(config: RunConfig, *, writes: bool) -> Prepared:
     """
     output = open_storage(config.output.root, "output.root")
     shards = plan_shards(config)
-    identity = open_backend(config.matting).identity()
+    identity = open_backend(config.matting, config.storage.endpoint_url).identity()
     keys = json.loads(json.dumps({**config.fingerprinted(), **_flat_identity(identity)}))
     run = {
         "fingerprint": plan.fingerprint(config.fingerprinted(), identity),

@@ -32,7 +32,7 @@ from mav_pipeline.sources.listing import (
     visible_files,
 )
 from mav_pipeline.storage import LocalStorage
-from mav_pipeline.video import encode_jpeg
+from mav_pipeline.video import MIN_SIDE, encode_jpeg
 
 _VOID = 255  # palette label of pixels that no object owns
 
@@ -122,6 +122,9 @@ class SavEval:
                     raise InputError(
                         "max_pixels", cause, role="frame", stage="decode", status="skipped"
                     )
+                if min(image.width, image.height) < MIN_SIDE:
+                    cause = f"{image.width}x{image.height}, a side must have {MIN_SIDE} pixels"
+                    raise InputError("too_small", cause, role="frame", stage="decode")
                 return np.array(image.convert("RGB"), dtype=np.uint8)
         except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
             cause = f"{ref.uri} cannot be decoded"

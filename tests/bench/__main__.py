@@ -1,4 +1,4 @@
-"""``python -m tests.bench [folder]``: measures, prints, and writes docs/benchmarks.md.
+"""``python -m tests.bench [folder [speed|model|memory ...]]``: measures and writes the page.
 
 The folder keeps the rendered clips between runs; without one they go with the run.
 """
@@ -19,15 +19,15 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING)
     with tempfile.TemporaryDirectory(prefix="mav-bench-") as temporary:
         root = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(temporary)
-        _speed(root)
-        _model(root)
-        _memory(root)
+        sections = {"speed": _speed, "model": _model, "memory": _memory}
+        for name in sys.argv[2:] or sections:
+            sections[name](root)
 
 
 def _speed(root: Path) -> None:
     clips = corpus.sample(root / "sample", clips=4)
     rows = [*measure.closed_form(clips, root / "out"), *measure.floor(clips, root / "out")]
-    head = "Four rendered clips of 1280x720, 60 annotated frames each, two a shard."
+    head = "Four rendered clips of 1280x720, 60 annotated frames each, one a shard."
     _section("Speed", head, ("what", "measured", "goal"), rows)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -332,10 +333,22 @@ def test_a_failure_of_storage_or_memory_may_pass(
     assert found.cause == "it was"
 
 
-def test_a_bug_of_the_backend_is_not_tried_again(clips: Path, out: Path) -> None:
-    found = refused(clips, out, backend=FakeBackend(errors={IDS[3]: ValueError("a bug")}))
-    assert (found.stage, found.kind, found.cause) == ("matting", "ValueError", "a bug")
-    assert not found.may_pass
+def test_a_bug_that_a_clip_finds_in_the_backend_fails_that_clip_alone(
+    clips: Path, out: Path
+) -> None:
+    found = build(clips, out, backend=FakeBackend(errors={IDS[3]: ValueError("a bug")}))
+    failed = [row for row in outcomes(out, found) if row[2] == "failed" and row[0] == IDS[3][-1]]
+    assert failed
+    assert all(row[3] == ["unexpected"] for row in failed)
+    assert found.masklets["accepted"] > 0
+
+
+def test_an_error_of_the_machine_while_matting_is_not_held_against_the_clip(
+    clips: Path, out: Path
+) -> None:
+    found = refused(clips, out, backend=FakeBackend(errors={IDS[3]: RuntimeError("CUDA error")}))
+    assert (found.stage, found.kind, found.cause) == ("matting", "RuntimeError", "CUDA error")
+    assert found.may_pass
 
 
 def test_a_full_disk_at_publishing_may_pass_and_a_second_attempt_publishes(
@@ -408,6 +421,12 @@ def test_two_shards_built_at_once_are_as_if_built_alone(clips: Path, tmp_path: P
             assert builder.progress().failed == 1
             assert builder.progress().frames == 14
     assert hashes[0] == hashes[1]
+
+
+def test_a_closed_builder_leaves_no_thread_behind(clips: Path, out: Path) -> None:
+    build(clips, out, keys={"runtime.encode_threads": 3})
+    names = [thread.name for thread in threading.enumerate()]
+    assert not [name for name in names if name.startswith("mav-")]
 
 
 def test_after_a_failed_shard_the_builder_builds_the_next(clips: Path, out: Path) -> None:

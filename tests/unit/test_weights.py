@@ -40,9 +40,8 @@ def test_the_hash_follows_the_bytes(tmp_path: Path) -> None:
     ("location", "hint"),
     [
         (None, "matting.unet is not set"),
-        ("/no/such/folder", "neither a folder that exists nor a hub id"),
-        ("./relative", "neither a folder that exists nor a hub id"),
-        ("s3://bucket/weights", "neither a folder that exists nor a hub id"),
+        ("/no/such/folder", "neither a folder that exists nor s3:// nor a hub id"),
+        ("./relative", "neither a folder that exists nor s3:// nor a hub id"),
     ],
 )
 def test_a_location_that_is_none_is_refused(location: str | None, hint: str) -> None:
