@@ -12,6 +12,26 @@ from mav_pipeline.matting.closed_form import ClosedFormBackend
 from mav_pipeline.matting.videomama import VideoMaMaBackend
 
 
+def largest_batch(config: MattingConfig, endpoint_url: str | None = None) -> int | None:
+    """What ``matting.max_batch`` could be on the GPU of this machine; None where nothing asks.
+
+    Raises:
+        SetupError: as ``VideoMaMaBackend.setup``.
+    """
+    if config.name != "videomama" or config.device == "cpu":
+        return None
+    import torch
+
+    if not torch.cuda.is_available():
+        return None
+    backend = VideoMaMaBackend(config, endpoint_url)
+    backend.setup()
+    try:
+        return backend.largest_batch()
+    finally:
+        backend.close()
+
+
 def open_backend(config: MattingConfig, endpoint_url: str | None = None) -> MattingBackend:
     """The backend that ``config`` names; loads nothing."""
     if config.name == "binary":

@@ -10,16 +10,16 @@ span of visible frames. Method: VideoMaMa, arXiv 2601.14255; constants in ``svd`
 
 from __future__ import annotations
 
-import logging
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 from mav_pipeline.config import MattingConfig
 from mav_pipeline.errors import BackendError
 from mav_pipeline.masks import at_size, decode_rle
+from mav_pipeline.matting.batches import Batches
 from mav_pipeline.matting.spans import Chunk, Span, SpanPlan, Window
 from mav_pipeline.matting.svd import (
     MAX_LATENT_POSITIONS,
@@ -32,9 +32,6 @@ from mav_pipeline.matting.svd import (
 from mav_pipeline.matting.weights import Part, find_part
 from mav_pipeline.schema import Clip, Masklet, Masks, Matte, MatteFailure, Seams
 
-_log = logging.getLogger(__name__)
-
-_T = TypeVar("_T")
 _FACTOR = 8  # pixels a latent
 _BLACK_AREA = 64  # mask pixels in a chunk above which a wholly black matte is no matte
 
@@ -57,7 +54,7 @@ class VideoMaMaBackend:
             chunk=config.decode_chunk,
             context=config.decode_overlap,
         )
-        self._limit = config.max_batch
+        self._batches = Batches(config.max_batch)
         self._parts: tuple[Part, Part] | None = None
         self._step: Any = None
 
@@ -80,10 +77,33 @@ class VideoMaMaBackend:
             compile=self._config.compile,
         )
 
+    def largest_batch(self, most: int = 64) -> int:
+        """The largest power of two of whole windows that the device takes at once, 0 for none.
+
+        Tried for real, on zeros of ``matting.max_pixels``; after ``setup``.
+        """
+        import torch
+
+        side = int(self._config.max_pixels**0.5) // self.multiple * self.multiple // _FACTOR
+        fits, size = 0, 1
+        while size <= most:
+            try:
+                zeros = self._step.noise(self._config.window, side, side, self._config.seed) * 0
+                latents = self._step.denoise([(zeros, zeros, zeros)] * size)
+                chunk = latents[0, : self._config.decode_chunk]
+                self._step.decode([chunk] * size).ready()
+            except torch.OutOfMemoryError:
+                break
+            finally:
+                self._step.free()
+            fits, size = size, size * 2
+        return fits
+
     def notes(self) -> tuple[str, ...]:
-        if self._limit == self._config.max_batch:
-            return ()
-        return (f"out of device memory: batches of {self._limit}, not {self._config.max_batch}",)
+        limit, wanted = self._batches.limit, self._config.max_batch
+        return (
+            () if limit == wanted else (f"out of device memory: batches of {limit}, not {wanted}",)
+        )
 
     def close(self) -> None:
         step, self._step = self._step, None
@@ -112,7 +132,7 @@ class VideoMaMaBackend:
     def _encode_rgb(self, clip: Clip, spans: Sequence[Span]) -> dict[int, Any]:
         """Latents (4, h, w) of every frame that some span needs, by frame."""
         needed = sorted({i for span in spans for i in range(span.first, span.last)})
-        encoded = self._batched(
+        encoded = self._batches.run(
             needed, lambda group: list(self._step.encode_frames(clip.frames[group]))
         )
         return dict(zip(needed, encoded, strict=True))
@@ -141,7 +161,7 @@ class VideoMaMaBackend:
                 inputs.append((noise[cut], colours, masks[window.span.key][cut]))
             return list(self._step.denoise(inputs))
 
-        outputs = self._batched(windows, run, key=lambda window: window.frames)
+        outputs = self._batches.run(windows, run, key=lambda window: window.frames)
         for window, output in zip(windows, outputs, strict=True):
             key, cut = window.span.key, slice(window.start, window.stop)
             share = torch.from_numpy(weights[key][window.row, cut])
@@ -156,7 +176,7 @@ class VideoMaMaBackend:
         frames = list(range(span.first, span.last))
         return torch.stack(
             list(
-                self._batched(
+                self._batches.run(
                     frames,
                     lambda group: list(self._step.encode_masks(_masks(clip, span.masklet, group))),
                 )
@@ -176,7 +196,7 @@ class VideoMaMaBackend:
         def run(group: list[Chunk]) -> list[tuple[list[Chunk], Decoded]]:
             return [(group, self._step.decode([_cut(chunk, latents) for chunk in group]))]
 
-        for item in self._batched(chunks, run, key=lambda c: c.context_last - c.context_first):
+        for item in self._batches.run(chunks, run, key=lambda c: c.context_last - c.context_first):
             waiting.append(item)
             if len(waiting) > 1:
                 yield from self._finished(clip, *waiting.popleft(), latents, failed)
@@ -219,43 +239,6 @@ class VideoMaMaBackend:
                 find_part(self._config.unet, "unet", "matting.unet", self._endpoint_url),
             )
         return self._parts
-
-    def _batched(
-        self,
-        items: Sequence[_T],
-        run: Callable[[list[_T]], list[Any]],
-        key: Callable[[_T], object] = lambda item: None,
-    ) -> Iterator[Any]:
-        """Results of ``run`` over groups of neighbours of equal ``key``, ``max_batch`` at most.
-
-        Out of memory, the batch is halved for the rest of this process's life.
-
-        Raises:
-            BackendError: one alone does not fit either.
-        """
-        import torch
-
-        done = 0
-        while done < len(items):
-            group = [items[done]]
-            for item in items[done + 1 : done + self._limit]:
-                if key(item) != key(group[0]):
-                    break
-                group.append(item)
-            try:
-                results = run(group)
-            except torch.OutOfMemoryError as error:
-                self._step.free()
-                if len(group) == 1:
-                    cause = "the device has no room for a batch of one"
-                    raise BackendError(
-                        "device_memory", f"{cause}; lower matting.max_pixels"
-                    ) from error
-                self._limit = len(group) // 2
-                _log.warning("out of device memory: going on in batches of %d", self._limit)
-                continue
-            yield from results
-            done += len(group)
 
 
 def _masks(clip: Clip, masklet: Masklet, frames: Sequence[int]) -> Masks:

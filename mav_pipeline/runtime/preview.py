@@ -9,6 +9,7 @@ from typing import Any
 
 from mav_pipeline.config import RunConfig
 from mav_pipeline.errors import InputError
+from mav_pipeline.matting import largest_batch
 from mav_pipeline.runtime.preflight import prepare
 from mav_pipeline.schema import ClipMeasure, ClipRef
 from mav_pipeline.sources import open_source
@@ -20,7 +21,8 @@ _ALPHA_BYTES_PER_PIXEL = 0.023  # FFV1 on real mattes: 13.4 KB a frame of 1024 x
 class Preview:
     """The dry run that ``mav plan --json`` prints; estimates are scaled up from ``probed`` clips.
 
-    ``worker_hours`` is None without a rate (``plan.frames_per_s``); on GPU workers it is GPU-hours.
+    ``gpu_hours`` is None without a rate (``plan.frames_per_s``), and hours of workers where those
+    have no GPU; ``max_batch`` is the largest that fits this machine's GPU, None without one.
     """
 
     clips: dict[str, int]
@@ -32,6 +34,7 @@ class Preview:
     input_bytes: int
     output_bytes: int
     gpu_hours: float | None
+    max_batch: int | None
     resumes: bool
     fingerprint: str
 
@@ -65,6 +68,7 @@ def preview(config: RunConfig) -> Preview:
         input_bytes=sum(ref.size for clip in clips for ref in clip.files),
         output_bytes=round(rgb + pixels * _ALPHA_BYTES_PER_PIXEL),
         gpu_hours=round(frames / rate / 3600, 3) if rate else None,
+        max_batch=largest_batch(config.matting, config.storage.endpoint_url),
         resumes=prepared.resumes,
         fingerprint=prepared.fingerprint,
     )

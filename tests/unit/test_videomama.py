@@ -194,6 +194,19 @@ def test_no_room_for_a_batch_of_one_is_a_reasoned_failure(checkpoint: tuple[Path
     assert failure.value.reason == "device_memory"
 
 
+def test_the_largest_batch_is_found_by_trying(checkpoint: tuple[Path, Path]) -> None:
+    class Room(Counting):
+        def denoise(self, windows: Any) -> Any:
+            if len(windows) > 5:
+                raise torch.OutOfMemoryError("no room")
+            return super().denoise(windows)
+
+    backend = opened(checkpoint, max_pixels=32 * 32, window=2)
+    backend._step = Room(backend._step)
+    assert backend.largest_batch() == 4
+    assert opened(checkpoint, max_pixels=32 * 32, window=2).largest_batch(most=2) == 2
+
+
 # windows
 
 
