@@ -92,19 +92,32 @@ class ClipJob:
         # What finishes a clip needs no frames: they are the bulk of a clip's memory.
         slim = replace(clip, frames=np.empty((0, 0, 0, 3), np.uint8))
         wanted = [masklet for masklet in clip.masklets if masklet.problem is None]
-        finishers = {
-            masklet.name: MaskletFinisher(slim, masklet, self._config, times) for masklet in wanted
-        }
         lanes = {m.name: self._lanes[n % len(self._lanes)] for n, m in enumerate(wanted)}
+        ends = {m.name: len(m.rles) - m.visible[::-1].index(True) for m in wanted}
+        finishers: dict[str, MaskletFinisher] = {}
         tasks: list[Future[None]] = []
         failures: dict[str, Problem] = {}
+        closing: dict[str, Future[Finished]] = {}
+
+        def begin(masklet: Masklet) -> None:
+            finishers[masklet.name] = MaskletFinisher(slim, masklet, self._config, times)
+
+        def end(masklet: Masklet) -> None:
+            close, seams = finishers.pop(masklet.name).close, self._backend.seams(masklet)
+            closing[masklet.name] = lanes[masklet.name].submit(close, shard, seams)
+
         try:
             for block in self._blocks(clip, wanted, times):
-                name = block.masklet.name
+                masklet, name = block.masklet, block.masklet.name
                 if isinstance(block, MatteFailure):
                     failures[name] = Problem("failed", block.reason, f"matting: {block.cause}")
-                else:
-                    tasks.append(lanes[name].submit(finishers[name].add, block))
+                    continue
+                if name not in finishers:
+                    begin(masklet)
+                tasks.append(lanes[name].submit(finishers[name].add, block))
+                # An encoder is tens of MB: it goes with the last visible frame, not with the clip.
+                if block.start + len(block.alpha) >= ends[name]:
+                    end(masklet)
         except (BackendError, *_OF_THE_CLIP) as error:
             if isinstance(error, BackendError):
                 problem = Problem("failed", error.reason, str(error))
@@ -114,13 +127,11 @@ class ClipJob:
                 problem = Problem("failed", "unexpected", cause)
             failed = tuple(replace(m, problem=m.problem or problem) for m in clip.masklets)
             return functools.partial(self._collect, shard, replace(slim, masklets=failed), [], {})
-        closing = {
-            masklet.name: lanes[masklet.name].submit(
-                finishers[masklet.name].close, shard, self._backend.seams(masklet)
-            )
-            for masklet in wanted
-            if masklet.name not in failures
-        }
+        for masklet in wanted:
+            if masklet.name not in closing and masklet.name not in failures:
+                if masklet.name not in finishers:
+                    begin(masklet)
+                end(masklet)
         masklets = tuple(replace(m, problem=failures.get(m.name, m.problem)) for m in clip.masklets)
         slim = replace(slim, masklets=masklets)
         return functools.partial(self._collect, shard, slim, tasks, closing)

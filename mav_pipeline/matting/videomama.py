@@ -76,28 +76,35 @@ class VideoMaMaBackend:
             dtype=choose_dtype(self._config.dtype, device),
             compile=self._config.compile,
         )
+        if self._config.compile:  # clips of this size find it compiled; others pay once a size
+            self._try_batch(self._config.max_batch)
 
     def largest_batch(self, most: int = 64) -> int:
         """The largest power of two of whole windows that the device takes at once, 0 for none.
 
-        Tried for real, on zeros of ``matting.max_pixels``; after ``setup``.
+        Tried for real, on zeros; after ``setup``.
         """
         import torch
 
-        side = int(self._config.max_pixels**0.5) // self.multiple * self.multiple // _FACTOR
         fits, size = 0, 1
         while size <= most:
             try:
-                zeros = self._step.noise(self._config.window, side, side, self._config.seed) * 0
-                latents = self._step.denoise([(zeros, zeros, zeros)] * size)
-                chunk = latents[0, : self._config.decode_chunk]
-                self._step.decode([chunk] * size).ready()
+                self._try_batch(size)
             except torch.OutOfMemoryError:
                 break
             finally:
                 self._step.free()
             fits, size = size, size * 2
         return fits
+
+    def _try_batch(self, size: int) -> None:
+        """Whole windows and chunks of zeros, of the size of ``matting.width`` x ``height``."""
+        rule = self._config.size_rule(self.multiple)
+        whole = rule(self._config.height, self._config.width)
+        height, width = whole.pad_height // _FACTOR, whole.pad_width // _FACTOR
+        zeros = self._step.noise(self._config.window, height, width, self._config.seed) * 0
+        latents = self._step.denoise([(zeros, zeros, zeros)] * size)
+        self._step.decode([latents[0, : self._config.decode_chunk]] * size).ready()
 
     def notes(self) -> tuple[str, ...]:
         limit, wanted = self._batches.limit, self._config.max_batch

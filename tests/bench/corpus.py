@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 
 from mav_pipeline.cli import load_config
@@ -32,8 +33,11 @@ def large(root: Path, width: int, height: int, masklets: int, clips: int = 3) ->
     folder = root / f"{width}x{height}-{masklets}"
     if folder.is_dir():
         return folder
-    folder.mkdir(parents=True)
-    noise = np.random.default_rng(0).integers(0, 255, (height + 64, width + 64, 3), np.uint8)
+    final, folder = folder, folder.with_name(f"{folder.name}.part")
+    folder.mkdir(parents=True, exist_ok=True)
+    # Coarse, so that the video has a camera's bit rate and not that of noise.
+    coarse = np.random.default_rng(0).integers(0, 255, (height // 12, width // 12, 3), np.uint8)
+    noise = cv2.resize(coarse, (width + 64, height + 64), interpolation=cv2.INTER_CUBIC)
     frames = [
         [_rle(index, column, width, height) for column in range(masklets)] for index in range(120)
     ]
@@ -50,7 +54,8 @@ def large(root: Path, width: int, height: int, masklets: int, clips: int = 3) ->
             "masklet_id": list(range(masklets)),
         }
         (folder / f"{video_id}_manual.json").write_text(json.dumps(document))
-    return folder
+    folder.rename(final)
+    return final
 
 
 def _encode(path: Path, noise: np.ndarray, width: int, height: int) -> None:

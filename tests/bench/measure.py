@@ -216,6 +216,7 @@ def peak(source: str, out: str, matting: str) -> float:
     with open_display(prepared.shards, 1e9) as display:
         run_shards(crew, list(prepared.shards), built, settings, threading.Event(), display)
     crew.close()
+    assert built.report().clips["published"] == len(planned(settings))
     return (_high_water() - before) / 1e9
 
 
