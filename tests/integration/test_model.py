@@ -110,6 +110,7 @@ def test_real_masklets_through_ray(tmp_path: Path) -> None:
         f"source.root={SHARED / 'sav_mini' / 'sav_train'}",
         "matting.max_pixels=4096",
         "source.include=[sav_900002,sav_900003]",
+        "quality.enabled=false",
         "output.clips_per_shard=1",
         f"output.root={tmp_path / 'out'}",
         "runtime=ray",
@@ -117,4 +118,5 @@ def test_real_masklets_through_ray(tmp_path: Path) -> None:
     done = mav("build", *args, "--json", env=ENV)
     assert (done.code, done.json["state"]) == (0, "complete"), done.stderr
     assert done.json["clips"]["published"] == 2
-    assert mav("verify", f"output.root={tmp_path / 'out'}", "verify.deep=true").code == 0
+    verified = mav("verify", f"output.root={tmp_path / 'out'}", "verify.deep=true", "--json")
+    assert (verified.code, verified.json["samples"], verified.json["alphas"]) == (0, 2, 2)
