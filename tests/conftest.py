@@ -4,9 +4,14 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from mav_pipeline.dataset.final import finalize
 from tests.fakes import build_set, config, moving_box, write_clip
+
+# No test may fail for a slow machine; all else is hypothesis's own, with fixed seeds under CI.
+settings.register_profile("no_deadline", parent=settings.default, deadline=None)
+settings.load_profile("no_deadline")
 
 
 @pytest.fixture(scope="session")
