@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -114,11 +115,20 @@ def test_a_submitted_job_builds_the_same_bytes(
         (working_dir / name).symlink_to(REPOSITORY / name)
     submit = [RAY, "job", "submit", "--address", head, "--working-dir", str(working_dir), "--"]
     job = [sys.executable, "jobs/build_mav.py", *build_args, f"output.root={root}"]
-    done = subprocess.run(
-        [*submit, *job], env={**os.environ, **ENV}, capture_output=True, text=True, timeout=240
-    )
+    done = _submitted([*submit, *job])
     assert done.returncode == 0, done.stdout + done.stderr
     assert shard_bytes(root) == expected
+
+
+def _submitted(command: list[str]) -> subprocess.CompletedProcess[str]:
+    """Submits, again while the head says that its agent is not up yet, for a minute at most."""
+    env = {**os.environ, **ENV}
+    for _ in range(30):
+        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=240)
+        if "No available agent to submit job" not in done.stdout + done.stderr:
+            break
+        time.sleep(2)
+    return done
 
 
 def _free_port() -> int:
