@@ -10,9 +10,3 @@ from mav_pipeline.schema import Alpha
 def mad(alpha: Alpha, truth: Alpha) -> float:
     """Mean absolute difference of two (T, H, W) 8-bit mattes, in [0, 1], times 1000 (VideoMaMa)."""
     return float(np.abs(alpha.astype(np.int16) - truth).mean() / 255 * 1e3)
-
-
-def mse(alpha: Alpha, truth: Alpha) -> float:
-    """Mean squared difference of two (T, H, W) 8-bit mattes, in [0, 1], times 1000 (VideoMaMa)."""
-    difference = alpha.astype(np.int32) - truth
-    return float((difference * difference).mean() / 255**2 * 1e3)
