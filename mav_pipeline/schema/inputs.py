@@ -1,0 +1,68 @@
+"""What is planned: files, clips and the shards they fall into."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class FileRef:
+    """A range of bytes somewhere under the source root: a loose file, or a member of a tar.
+
+    Attributes:
+        role: ``video``, ``manual``, ``auto``, ``frame`` or ``mask``.
+        uri: path relative to ``source.root``, with ``/``.
+        offset: first byte inside the file at ``uri`` (0 for a loose file).
+        size: bytes.
+        version: what changes when the file does: mtime in nanoseconds, or an etag.
+    """
+
+    role: str
+    uri: str
+    offset: int
+    size: int
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a clip or a masklet is not matted: ``status``, a stable ``reason`` and a message."""
+
+    status: Literal["failed", "skipped"]
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClipRef:
+    """One planned clip: its id, its files, and a problem where planning already found one."""
+
+    video_id: str
+    files: tuple[FileRef, ...]
+    problem: Problem | None = None
+
+    def role(self, role: str) -> tuple[FileRef, ...]:
+        """The files of one role, in plan order."""
+        return tuple(file for file in self.files if file.role == role)
+
+
+@dataclass(frozen=True, slots=True)
+class ClipMeasure:
+    """What a clip will give: ``alpha_frames`` of ``pixels`` each, from ``masklets`` masklets."""
+
+    masklets: int
+    alpha_frames: int
+    pixels: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShardSpec:
+    """What one worker builds at a time: shard number and its clips in plan order."""
+
+    index: int
+    clips: tuple[ClipRef, ...]
+
+    @property
+    def name(self) -> str:
+        return f"mav-{self.index:06d}"

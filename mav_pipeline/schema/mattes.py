@@ -1,0 +1,152 @@
+"""What is in memory while a clip is matted: masks, frames, alpha, and what is said of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mav_pipeline.schema.inputs import Problem
+
+Frames = NDArray[np.uint8]  # (T, H, W, 3) RGB
+Frame = NDArray[np.uint8]  # (H, W, 3) RGB
+Alpha = NDArray[np.uint8]  # (T, H, W), 255 = opaque
+AlphaFrame = NDArray[np.uint8]  # (H, W), 255 = opaque
+Mask = NDArray[np.bool_]  # (H, W)
+Masks = NDArray[np.bool_]  # (T, H, W)
+
+MaskletStatus = Literal["accepted", "rejected", "skipped", "failed"]
+SCORES = (
+    "outside_mass",
+    "core_loss",
+    "area_ratio",
+    "mask_iou",
+    "softness",
+    "flicker",
+    "seam_ratio",
+    "chunk_seam_ratio",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkingSize:
+    """How a clip's pixels lie in the array that a backend sees.
+
+    The source (H, W) is scaled to (``height``, ``width``) and edge-padded at the bottom and the
+    right to (``pad_height``, ``pad_width``).
+    """
+
+    height: int
+    width: int
+    pad_height: int
+    pad_width: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rle:
+    """A COCO run-length encoded mask at source resolution; ``counts`` is the compressed form."""
+
+    height: int
+    width: int
+    counts: bytes
+    area: int
+
+
+@dataclass(frozen=True, slots=True)
+class Masklet:
+    """One object's masks through a clip.
+
+    Attributes:
+        name: ``manual_003``: kind and object id, unique in the clip.
+        rles: one a frame of ``Clip.frame_indices``; None where the object is invisible.
+        size_bucket: the annotators' small / medium / large, where they gave one.
+        problem: why it must not be matted (empty, speck, broken RLE).
+    """
+
+    name: str
+    id: int
+    kind: str
+    rles: tuple[Rle | None, ...]
+    size_bucket: str | None = None
+    problem: Problem | None = None
+
+    @property
+    def visible(self) -> tuple[bool, ...]:
+        return tuple(rle is not None for rle in self.rles)
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """A decoded clip.
+
+    Attributes:
+        width, height: source resolution as displayed (rotation applied).
+        fps: of the source video, not of the annotated frames.
+        frame_indices: source frame number of each annotated frame.
+        size: how ``frames`` relate to the source pixels.
+        frames: (T, size.pad_height, size.pad_width, 3) RGB, annotated frames only.
+        rgb: what the sample stores as RGB: (extension, bytes) members.
+    """
+
+    video_id: str
+    width: int
+    height: int
+    fps: float
+    frame_indices: tuple[int, ...]
+    environment: str | None
+    masklets: tuple[Masklet, ...]
+    size: WorkingSize
+    frames: Frames
+    rgb: tuple[tuple[str, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Matte:
+    """A block of consecutive alpha frames of one masklet; frames in no block are transparent.
+
+    Attributes:
+        start: index of the first frame into ``Clip.frame_indices``; blocks of a masklet ascend.
+        alpha: (t, size.pad_height, size.pad_width).
+        size: how ``alpha`` relates to the source pixels.
+        note: a stable slug where a fallback was used, e.g. ``solver_fallback``.
+    """
+
+    masklet: Masklet
+    start: int
+    alpha: Alpha
+    size: WorkingSize
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MatteFailure:
+    """A masklet that the backend could not matte, for a reason that a retry will not cure."""
+
+    masklet: Masklet
+    reason: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Seams:
+    """Where a temporal backend joins its pieces, as indices into ``Clip.frame_indices``.
+
+    ``windows`` and ``chunks`` hold the first frame after each border; ``count`` is the number of
+    windows run, 0 for a backend that looks at frames one by one.
+    """
+
+    windows: tuple[int, ...] = ()
+    chunks: tuple[int, ...] = ()
+    count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the gates say of one matte: status, reasons and the scores they looked at."""
+
+    status: MaskletStatus
+    reasons: tuple[str, ...]
+    scores: Mapping[str, float | None]

@@ -1,0 +1,89 @@
+"""What is written down: samples, data files, receipts, failures, and where a build stands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+STAGES = ("decode", "matting", "score", "encode", "publish")
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One WebDataset sample: members are (extension, bytes) in the order they are stored."""
+
+    key: str
+    members: tuple[tuple[str, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """A published, immutable file: its name in ``shards/``, size and content hash."""
+
+    name: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShardReceipt:
+    """The only pointer to a shard's files; the shard exists if and only if its receipt does.
+
+    ``clips`` counts published / failed / skipped / samples, ``masklets`` accepted / rejected /
+    skipped / failed, both of published clips. ``stages_s`` are busy seconds.
+    """
+
+    shard: str
+    fingerprint: str
+    tar: DataFile
+    manifest: DataFile
+    clips: Mapping[str, int]
+    masklets: Mapping[str, int]
+    frames: int
+    stages_s: Mapping[str, float]
+    worker: Mapping[str, Any]
+    code_version: str
+    attempts: int
+    published_at: str
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> ShardReceipt:
+        """Raises KeyError or TypeError where ``data`` is not a receipt."""
+        fields = dict(data)
+        fields["tar"], fields["manifest"] = DataFile(**data["tar"]), DataFile(**data["manifest"])
+        fields["notes"] = tuple(data.get("notes", ()))
+        return cls(**fields)
+
+
+@dataclass(frozen=True, slots=True)
+class ShardFailure:
+    """The last error of a shard that could not be published."""
+
+    shard: str
+    stage: str
+    type: str
+    message: str
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """Where a build stands; what ``mav build --json`` and ``mav status --json`` print."""
+
+    state: Literal["complete", "incomplete"]
+    shards: Mapping[str, int]
+    clips: Mapping[str, int]
+    masklets: Mapping[str, int]
+    frames: int
+    wall_s: float
+    frames_per_s: float
+    stages_s: Mapping[str, float]
+    reasons: Mapping[str, int] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
