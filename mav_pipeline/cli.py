@@ -22,11 +22,11 @@ from mav_pipeline import report as report_module
 from mav_pipeline.config import FINGERPRINTED, RunConfig
 from mav_pipeline.dataset.built import BuiltSet, read_run
 from mav_pipeline.errors import ConfigError, Interrupted, SetupError
+from mav_pipeline.runtime.crew import open_output
 from mav_pipeline.runtime.driver import build, over_budget
 from mav_pipeline.runtime.preview import preview
 from mav_pipeline.schema import RunReport
 from mav_pipeline.sources.sample import render
-from mav_pipeline.storage import open_storage
 from mav_pipeline.typed import flatten, nearest
 from mav_pipeline.verify import verify
 
@@ -110,7 +110,7 @@ def resumed(config: RunConfig, overrides: Sequence[str]) -> RunConfig:
     Raises:
         ConfigError: nothing was begun there, so ``source.root`` must be given.
     """
-    run = read_run(open_storage(config.output.root, "output.root"))
+    run = read_run(open_output(config))
     if run is None:
         where = f"and output.root={config.output.root} holds no build to go on with"
         raise ConfigError(f"source.root is not set, {where}; add source.root=/some/folder")
@@ -187,7 +187,7 @@ def _status(config: RunConfig) -> Result:
 
 
 def _verify(config: RunConfig) -> Result:
-    result = verify(open_storage(config.output.root, "output.root"), config.verify)
+    result = verify(open_output(config), config.verify)
     for finding in result.findings:
         _log.error("%s: %s", finding.path, finding.what)
     for path in result.strays:
@@ -204,7 +204,7 @@ def _report(config: RunConfig) -> Result:
 
 
 def _open_built(config: RunConfig) -> BuiltSet:
-    return BuiltSet.open(open_storage(config.output.root, "output.root"))
+    return BuiltSet.open(open_output(config))
 
 
 def _show_report(report: RunReport) -> None:

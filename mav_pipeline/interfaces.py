@@ -2,20 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
-from mav_pipeline.schema import Clip, ClipMeasure, ClipRef, Masklet, Matte, MatteFailure, Seams
+from mav_pipeline.schema import (
+    Clip,
+    ClipMeasure,
+    ClipRef,
+    Masklet,
+    Matte,
+    MatteFailure,
+    Plan,
+    Seams,
+)
 from mav_pipeline.sizing import SizeRule
+
+
+@dataclass(frozen=True, slots=True)
+class Discovery:
+    """What lies under a source root: clips, and the version of each tar there."""
+
+    clips: Sequence[ClipRef]
+    tars: Mapping[str, str]
 
 
 class Source(Protocol):
     """A collection of clips with masklets. Cheap to construct; opens nothing until asked."""
 
-    def discover(self) -> list[ClipRef]:
-        """Every clip under the root in id order, those with a problem included.
+    def discover(self, plan: Plan | None = None) -> Discovery:
+        """Every clip under the root, those with a problem included.
 
-        Lists and stats; reads no video and no annotation.
+        Lists, and reads the headers of tars; no video and no annotation.
+
+        Args:
+            plan: an earlier one; the tars it has indexed are not read again unless they changed.
+
+        Raises:
+            ConfigError: the root cannot be listed.
         """
         ...
 

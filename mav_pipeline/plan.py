@@ -9,16 +9,17 @@ import fnmatch
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
 
-from mav_pipeline.schema import ClipRef, FileRef, Problem, ShardSpec
+from mav_pipeline.schema import ClipRef, FileRef, Plan, Problem, ShardSpec
 
 #: A key of a WebDataset sample, and never a path.
 _SAFE_ID = re.compile(r"[A-Za-z0-9_-]+")
+_TARS = b"tars"
 
 PLAN_SCHEMA = pa.schema(
     [
@@ -34,6 +35,7 @@ PLAN_SCHEMA = pa.schema(
                         ("offset", pa.int64()),
                         ("size", pa.int64()),
                         ("version", pa.string()),
+                        ("name", pa.string()),
                     ]
                 )
             ),
@@ -74,13 +76,14 @@ def _place(clip: ClipRef) -> str:
     return clip.files[0].uri if clip.files else clip.video_id
 
 
-def make_shards(clips: Sequence[ClipRef], clips_per_shard: int) -> list[ShardSpec]:
-    """Consecutive runs of ``clips_per_shard`` clips; the last shard may be shorter."""
+def make_plan(clips: Sequence[ClipRef], clips_per_shard: int, tars: Mapping[str, str]) -> Plan:
+    """Shards of consecutive runs of ``clips_per_shard`` clips; the last may be shorter."""
     starts = range(0, len(clips), clips_per_shard)
-    return [
+    shards = (
         ShardSpec(number, tuple(clips[start : start + clips_per_shard]))
         for number, start in enumerate(starts)
-    ]
+    )
+    return Plan(tuple(shards), dict(tars))
 
 
 def fingerprint(config: Mapping[str, Any], identity: Mapping[str, Any]) -> str:
@@ -111,54 +114,80 @@ def _shown(values: Mapping[str, Any], key: str) -> str:
     return json.dumps(values[key]) if key in values else "unset"
 
 
-def changed_files(old: Sequence[ShardSpec], new: Sequence[ShardSpec]) -> list[str]:
-    """``uri: is new | is gone | has changed`` for each input file that differs, in path order."""
+def changed_files(old: Plan, new: Plan) -> dict[str, str]:
+    """``is new``, ``is gone`` or ``has changed`` for each input file that differs, by its uri."""
     before, now = _files(old), _files(new)
-    lines = []
+    changes = {}
     for uri in sorted({*before, *now}):
         if before.get(uri) != now.get(uri):
             what = "is new" if uri not in before else "is gone" if uri not in now else "has changed"
-            lines.append(f"{uri} {what}")
-    return lines
+            changes[uri] = what
+    return changes
 
 
-def _files(shards: Sequence[ShardSpec]) -> dict[str, list[FileRef]]:
-    files: dict[str, list[FileRef]] = {}
-    for shard in shards:
-        for clip in shard.clips:
-            for ref in clip.files:
+def renewed(old: Plan, new: Plan, failed: Collection[str]) -> tuple[Plan, dict[str, str]]:
+    """The old plan with the repaired inputs of failed clips, and the changes that are no repair.
+
+    A tar is one input: where a failed clip's has changed, all that lies in it is taken anew. Clips
+    that are only in the new plan are left out, for they have no place in a shard.
+
+    Args:
+        failed: ids of the clips that have failed rows.
+    """
+    changes = changed_files(old, new)
+    found = {clip.video_id: clip for clip in reversed([*new.clips()])}
+    mended = {
+        ref.uri
+        for clip in (*old.clips(), *new.clips())
+        if clip.video_id in failed
+        for ref in clip.files
+        if ref.uri in changes
+    }
+
+    def now(clip: ClipRef) -> ClipRef:
+        other = found.get(clip.video_id, clip)
+        return other if any(ref.uri in mended for ref in (*clip.files, *other.files)) else clip
+
+    shards = tuple(replace(s, clips=tuple(now(clip) for clip in s.clips)) for s in old.shards)
+    tars = {**old.tars, **{uri: v for uri, v in new.tars.items() if uri in mended}}
+    return Plan(shards, tars), {u: what for u, what in changes.items() if u not in mended}
+
+
+def _files(plan: Plan) -> dict[str, list[FileRef] | str]:
+    files: dict[str, Any] = dict(plan.tars)
+    for clip in plan.clips():
+        for ref in clip.files:
+            if ref.uri not in plan.tars:  # a tar's version stands for all that lies in it
                 files.setdefault(ref.uri, []).append(ref)
     return files
 
 
-def to_table(shards: Sequence[ShardSpec]) -> pa.Table:
-    """One row a clip, of ``PLAN_SCHEMA``."""
+def to_table(plan: Plan) -> pa.Table:
+    """One row a clip, of ``PLAN_SCHEMA``; the tars stand in the schema's metadata."""
     rows = [
         {
             "shard": shard.name,
             "video_id": clip.video_id,
             "files": [
-                {
-                    "role": ref.role,
-                    "uri": ref.uri,
-                    "offset": ref.offset,
-                    "size": ref.size,
-                    "version": ref.version,
-                }
-                for ref in clip.files
+                {name: getattr(ref, name) for name in FileRef.__slots__} for ref in clip.files
             ],
             "status": clip.problem.status if clip.problem else None,
             "reason": clip.problem.reason if clip.problem else None,
             "message": clip.problem.message if clip.problem else None,
         }
-        for shard in shards
+        for shard in plan.shards
         for clip in shard.clips
     ]
-    return pa.Table.from_pylist(rows, schema=PLAN_SCHEMA)
+    tars = json.dumps(plan.tars, sort_keys=True)
+    return pa.Table.from_pylist(rows, schema=PLAN_SCHEMA.with_metadata({_TARS: tars}))
 
 
-def from_table(table: pa.Table) -> list[ShardSpec]:
-    """The shards that ``to_table`` wrote."""
+def from_table(table: pa.Table) -> Plan:
+    """The plan that ``to_table`` wrote.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is no plan.
+    """
     grouped: dict[str, list[ClipRef]] = {}
     for row in table.to_pylist():
         files = tuple(FileRef(**ref) for ref in row["files"])
@@ -166,6 +195,7 @@ def from_table(table: pa.Table) -> list[ShardSpec]:
         if row["status"] is not None:
             problem = Problem(row["status"], row["reason"], row["message"])
         grouped.setdefault(row["shard"], []).append(ClipRef(row["video_id"], files, problem))
-    return [
+    shards = (
         ShardSpec(int(name.removeprefix("mav-")), tuple(clips)) for name, clips in grouped.items()
-    ]
+    )
+    return Plan(tuple(shards), json.loads((table.schema.metadata or {})[_TARS]))

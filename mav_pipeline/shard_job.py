@@ -14,22 +14,18 @@ import contextlib
 import functools
 import hashlib
 import logging
-import os
-import socket
 import threading
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mav_pipeline import __version__
 from mav_pipeline.clip_job import ClipJob, ClipOutcome
 from mav_pipeline.config import RunConfig
 from mav_pipeline.dataset import layout
-from mav_pipeline.dataset.manifest import Row, clip_row, encode_rows
-from mav_pipeline.dataset.receipts import commit, read_receipt
+from mav_pipeline.dataset.manifest import clip_row, encode_rows
+from mav_pipeline.dataset.receipts import commit, decode_receipt, read_receipt
 from mav_pipeline.dataset.shards import ShardTar
 from mav_pipeline.errors import (
     InputError,
@@ -42,13 +38,13 @@ from mav_pipeline.interfaces import MattingBackend, Source
 from mav_pipeline.schema import (
     Clip,
     ClipRef,
-    DataFile,
     Problem,
     ShardReceipt,
     ShardSpec,
 )
-from mav_pipeline.stages import StageTimes, stage_of
-from mav_pipeline.storage import LocalStorage
+from mav_pipeline.shard_record import ShardRecord, data_file
+from mav_pipeline.stages import stage_of
+from mav_pipeline.storage import Storage
 
 _log = logging.getLogger(__name__)
 
@@ -68,17 +64,6 @@ class Progress:
     failed: int = 0
 
 
-@dataclass(slots=True)
-class _Shard:
-    """The state of one build: what has been gathered so far."""
-
-    spec: ShardSpec
-    times: StageTimes
-    rows: list[Row] = field(default_factory=list)
-    clips: Counter[str] = field(default_factory=Counter)
-    frames: int = 0
-
-
 class ShardBuilder:
     """Builds shards with one source and one backend, which it owns.
 
@@ -92,7 +77,7 @@ class ShardBuilder:
         config: RunConfig,
         source: Source,
         backend: MattingBackend,
-        output: LocalStorage,
+        output: Storage,
         fingerprint: str,
     ) -> None:
         self._config, self._source, self._backend, self._output = config, source, backend, output
@@ -125,36 +110,85 @@ class ShardBuilder:
         """Totals so far, of finished clips."""
         return replace(self._progress)
 
-    def build(self, spec: ShardSpec, attempt: int = 1) -> ShardReceipt:
+    def build(self, spec: ShardSpec, attempt: int = 1, *, rebuild: bool = False) -> ShardReceipt:
         """Builds and publishes a shard; returns its receipt, another builder's if that was first.
+
+        Args:
+            attempt: the how-manieth; stands in the receipt.
+            rebuild: replaces the shard if it is published already.
 
         Raises:
             ShardError: it could not be built; nothing of it was published.
             Interrupted: ``stop`` was called.
         """
-        shard = _Shard(spec, StageTimes())
-        tar_path, rows_path = (
-            self._output.temporary(layout.data(f"{spec.name}.{suffix}"))
-            for suffix in ("tar", "parquet")
-        )
+        steps = self._steps(ShardRecord(spec), self._clips, attempt, rebuild)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]
+
+    def steps(
+        self, spec: ShardSpec, attempt: int, *, rebuild: bool
+    ) -> Generator[str, None, ShardReceipt]:
+        """Builds a shard as ``build`` does, one clip at a time; yields the id of each before it."""
+        return self._steps(ShardRecord(spec), self._one_by_one, attempt, rebuild)
+
+    def _steps(
+        self,
+        shard: ShardRecord,
+        clips: Callable[[ShardRecord], Generator[ClipOutcome]],
+        attempt: int,
+        rebuild: bool,
+    ) -> Generator[str, None, ShardReceipt]:
+        name, temporaries = shard.spec.name, contextlib.ExitStack()
         try:
-            with ShardTar(tar_path) as tar, contextlib.closing(self._clips(shard)) as outcomes:
-                for outcome in outcomes:
-                    self._take(shard, outcome, tar)
+            held = self._held(name)
+            if held is not None and not rebuild:
+                return decode_receipt(name, held)
+            tar_path = self._output.temporary(layout.data(f"{name}.tar"))
+            rows_path = self._output.temporary(layout.data(f"{name}.parquet"))
+            for path in (tar_path, rows_path):
+                temporaries.callback(path.unlink, missing_ok=True)
+            with ShardTar(tar_path) as tar, contextlib.closing(clips(shard)) as outcomes:
+                for clip in shard.spec.clips:
+                    yield clip.video_id
+                    self._take(shard, next(outcomes), tar)
             with shard.times.stage("publish"):
-                return self._publish(shard, tar, tar_path, rows_path, attempt)
+                return self._publish(shard, tar, (tar_path, rows_path), attempt, held)
         except Interrupted:
             raise
         except Exception as error:
-            _log.debug("%s failed", spec.name, exc_info=True)
+            _log.debug("%s failed", name, exc_info=True)
             may_pass = isinstance(error, OSError | MemoryError | RuntimeError | TransientError)
             stage = stage_of(error) or "matting"
             raise ShardError(stage, type(error).__name__, str(error), may_pass) from error
         finally:
-            for path in (tar_path, rows_path):
-                path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # a disk that failed; verify names what stays
+                temporaries.close()
 
-    def _clips(self, shard: _Shard) -> Generator[ClipOutcome]:
+    def _held(self, name: str) -> bytes | None:
+        try:
+            return self._output.read(layout.receipt(name))
+        except FileNotFoundError:
+            return None
+
+    def _one_by_one(self, shard: ShardRecord) -> Generator[ClipOutcome]:
+        """Outcomes in plan order; no two clips are in the process at once."""
+        with self._loading, self._matting:
+            for ref in shard.spec.clips:
+                yield self._begun(shard, ref, self._loaded(shard, ref))()
+
+    def _begun(
+        self, shard: ShardRecord, ref: ClipRef, clip: Clip | Problem
+    ) -> Callable[[], ClipOutcome]:
+        """Mattes a loaded clip; what it returns waits for the rest."""
+        if isinstance(clip, Problem):
+            row = clip_row(ref.video_id, shard.spec.name, clip)
+            return functools.partial(ClipOutcome, clip.status, [row])
+        return self._clip_job.matte(shard.spec.name, clip, shard.times)
+
+    def _clips(self, shard: ShardRecord) -> Generator[ClipOutcome]:
         """Outcomes in plan order: one clip loads and one finishes while one is matted."""
         refs = shard.spec.clips
         finishing: deque[Callable[[], ClipOutcome]] = deque()
@@ -167,29 +201,20 @@ class ShardBuilder:
                 if number + 1 == len(refs):
                     loading.close()
                 assert now is not None
-                clip = now.future.result()
-                finishing.append(
-                    functools.partial(
-                        ClipOutcome,
-                        clip.status,
-                        [clip_row(now.ref.video_id, shard.spec.name, clip)],
-                    )
-                    if isinstance(clip, Problem)
-                    else self._clip_job.matte(shard.spec.name, clip, shard.times)
-                )
+                finishing.append(self._begun(shard, now.ref, now.future.result()))
                 if len(finishing) > 1:
                     yield finishing.popleft()()
             matting.close()
             while finishing:
                 yield finishing.popleft()()
 
-    def _load(self, shard: _Shard, ref: ClipRef | None = None) -> _Loading | None:
+    def _load(self, shard: ShardRecord, ref: ClipRef | None = None) -> _Loading | None:
         if ref is None:
             return None
         self._check()
         return _Loading(ref, self._loader.submit(self._loaded, shard, ref))
 
-    def _loaded(self, shard: _Shard, ref: ClipRef) -> Clip | Problem:
+    def _loaded(self, shard: ShardRecord, ref: ClipRef) -> Clip | Problem:
         if ref.problem is not None:
             return ref.problem
         try:
@@ -208,48 +233,36 @@ class ShardBuilder:
             cause = f"decode of video: {type(error).__name__}: {error}"
             return Problem("failed", "unexpected", cause)
 
-    def _take(self, shard: _Shard, outcome: ClipOutcome, tar: ShardTar) -> None:
+    def _take(self, shard: ShardRecord, outcome: ClipOutcome, tar: ShardTar) -> None:
         if outcome.sample is not None:
             with shard.times.stage("encode"):
                 tar.add(outcome.sample)
-        shard.rows += outcome.rows
-        shard.clips[outcome.status] += 1
-        shard.clips["samples"] += outcome.sample is not None
-        shard.frames += outcome.frames
+        shard.take(outcome)
         self._progress.clips += 1
         self._progress.frames += outcome.frames
         self._progress.failed += outcome.status == "failed"
 
     def _publish(
-        self, shard: _Shard, tar: ShardTar, tar_path: Path, rows_path: Path, attempt: int
+        self,
+        shard: ShardRecord,
+        tar: ShardTar,
+        paths: tuple[Path, Path],
+        attempt: int,
+        replaces: bytes | None,
     ) -> ShardReceipt:
-        name = shard.spec.name
         rows = encode_rows(shard.rows)
-        rows_path.write_bytes(rows)
-        rows_hash = hashlib.sha256(rows).hexdigest()
-        statuses = Counter(row["status"] for row in shard.rows if row.get("masklet") is not None)
-        receipt = ShardReceipt(
-            shard=name,
+        paths[1].write_bytes(rows)
+        receipt = shard.receipt(
+            data_file(shard.spec.name, "tar", tar.sha256, tar.bytes),
+            data_file(shard.spec.name, "parquet", hashlib.sha256(rows).hexdigest(), len(rows)),
             fingerprint=self._fingerprint,
-            tar=DataFile(layout.data_name(name, tar.sha256, "tar"), tar.bytes, tar.sha256),
-            manifest=DataFile(layout.data_name(name, rows_hash, "parquet"), len(rows), rows_hash),
-            clips={
-                "planned": len(shard.spec.clips),
-                **{key: shard.clips[key] for key in ("published", "failed", "skipped", "samples")},
-            },
-            masklets={key: statuses[key] for key in ("accepted", "rejected", "skipped", "failed")},
-            frames=shard.frames,
-            stages_s=shard.times.seconds(),
-            worker={"host": socket.gethostname(), "pid": os.getpid()},
-            code_version=__version__,
-            attempts=attempt,
+            attempt=attempt,
             notes=self._backend.notes(),
-            published_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
         )
-        if commit(self._output, receipt, tar_path, rows_path):
+        if commit(self._output, receipt, *paths, replaces=replaces):
             return receipt
-        _log.warning("%s was published by another builder meanwhile", name)
-        return read_receipt(self._output, name) or receipt
+        _log.warning("%s was published by another builder meanwhile", receipt.shard)
+        return read_receipt(self._output, receipt.shard) or receipt
 
     def _check(self) -> None:
         if self._stop.is_set():

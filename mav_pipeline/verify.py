@@ -20,7 +20,7 @@ from mav_pipeline.dataset.receipts import read_receipt
 from mav_pipeline.dataset.shards import read_samples
 from mav_pipeline.errors import InputError
 from mav_pipeline.schema import DataFile, ShardReceipt, ShardSpec
-from mav_pipeline.storage import LocalStorage, is_temporary
+from mav_pipeline.storage import Storage, is_temporary
 
 _SHARDS = ("planned", "published", "whole")
 
@@ -40,7 +40,7 @@ class Verification:
     Attributes:
         shards: planned, published, and how many of those are whole.
         samples, alphas: decoded, with ``deep``.
-        strays: unreferenced files of our form, and those no build ever writes.
+        strays: unreferenced files of our form, unfinished uploads, files no build ever writes.
         removed: strays that ``clean`` removed.
     """
 
@@ -59,7 +59,7 @@ class Verification:
         return {"ok": self.ok, **asdict(self)}
 
 
-def verify(storage: LocalStorage, config: VerifyConfig) -> Verification:
+def verify(storage: Storage, config: VerifyConfig) -> Verification:
     """Checks a set; a build in progress is not wrong, only unfinished.
 
     ``clean`` removes unreferenced files of our form, so not while a build runs.
@@ -114,7 +114,7 @@ def _shard(
         yield from _samples(built.storage, receipt, rows, result)
 
 
-def _damage(storage: LocalStorage, file: DataFile) -> str | None:
+def _damage(storage: Storage, file: DataFile) -> str | None:
     """What is wrong with a data file's size or hash; None where nothing is."""
     try:
         with storage.open(layout.data(file.name)) as stream:
@@ -143,7 +143,7 @@ def _rows(shard: ShardSpec, receipt: ShardReceipt, rows: list[dict[str, Any]]) -
 
 
 def _samples(
-    storage: LocalStorage,
+    storage: Storage,
     receipt: ShardReceipt,
     rows: list[dict[str, Any]],
     result: Verification,
@@ -209,7 +209,13 @@ def _readable(built: BuiltSet) -> Mapping[str, ShardReceipt]:
     return found
 
 
-def _strays(storage: LocalStorage, named: set[str], clean: bool, result: Verification) -> None:
+def _strays(storage: Storage, named: set[str], clean: bool, result: Verification) -> None:
+    for upload in storage.uploads():
+        path = f"{upload.name} (upload {upload.id}, never finished)"
+        result.strays.append(path)
+        if clean:
+            storage.abort(upload)
+            result.removed.append(path)
     for entry in list(storage.entries()):
         path = entry.name
         unreferenced = layout.shard_of_data(path) is not None and path not in named

@@ -25,9 +25,9 @@ from mav_pipeline.cli import load_config
 from mav_pipeline.config import RunConfig
 from mav_pipeline.dataset.built import BuiltSet
 from mav_pipeline.errors import ShardError
-from mav_pipeline.interfaces import MattingBackend, Source
+from mav_pipeline.interfaces import Discovery, MattingBackend, Source
 from mav_pipeline.masks import at_size, decode_rle, encode_rle
-from mav_pipeline.runtime.crew import Outcome
+from mav_pipeline.runtime.crew import Outcome, open_output
 from mav_pipeline.runtime.preflight import prepare
 from mav_pipeline.runtime.queue import Task
 from mav_pipeline.schema import (
@@ -43,13 +43,13 @@ from mav_pipeline.schema import (
     Masks,
     Matte,
     MatteFailure,
+    Plan,
     Seams,
     ShardReceipt,
 )
 from mav_pipeline.shard_job import Progress, ShardBuilder
 from mav_pipeline.sizing import SizeRule, source_size
 from mav_pipeline.sources import open_source
-from mav_pipeline.storage import open_storage
 
 HEIGHT, WIDTH, STEP = 48, 64, 4
 NATIVE = SizeRule(mode="native", max_pixels=1, width=1, height=1)
@@ -209,7 +209,7 @@ def file_ref(root: Path, path: Path, role: str) -> FileRef:
     """The reference that a plan would hold of a loose file."""
     stat = path.stat()
     uri = path.relative_to(root).as_posix()
-    return FileRef(role, uri, 0, stat.st_size, str(stat.st_mtime_ns))
+    return FileRef(role, uri, 0, stat.st_size, str(stat.st_mtime_ns), uri)
 
 
 # clips in memory
@@ -312,8 +312,8 @@ class FailingSource:
     def __init__(self, source: Source, errors: Mapping[str, BaseException]) -> None:
         self._source, self._errors = source, errors
 
-    def discover(self) -> list[ClipRef]:
-        return self._source.discover()
+    def discover(self, plan: Plan | None = None) -> Discovery:
+        return self._source.discover(plan)
 
     def measure(self, ref: ClipRef) -> ClipMeasure:
         return self._source.measure(ref)
@@ -341,11 +341,11 @@ class FakeCrew:
 
     def start(self) -> None: ...
 
-    def has_room(self) -> bool:
+    def has_room(self, outstanding: int) -> bool:
         return len(self._running) < self._room
 
     def submit(self, task: Task) -> None:
-        assert self.has_room()
+        assert self.has_room(1)
         self._running.append(task)
         self.attempts.append((task.spec.name, task.attempt))
 
@@ -415,9 +415,9 @@ def open_builder(
     """A shard builder over real files with a fake backend, closed at the end of a ``with``."""
     builder = ShardBuilder(
         config=run,
-        source=source or open_source(run.source, run.output),
+        source=source or open_source(run),
         backend=backend or FakeBackend(),
-        output=open_storage(run.output.root, "output.root"),
+        output=open_output(run),
         fingerprint=fingerprint,
     )
     builder.setup()

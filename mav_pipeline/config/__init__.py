@@ -13,6 +13,7 @@ from typing import Any, Self
 from mav_pipeline.config.commands import (
     PlanConfig,
     ReportConfig,
+    ResumeConfig,
     RuntimeConfig,
     SampleConfig,
     StorageConfig,
@@ -30,6 +31,7 @@ __all__ = [
     "PlanConfig",
     "QualityConfig",
     "ReportConfig",
+    "ResumeConfig",
     "RunConfig",
     "RuntimeConfig",
     "SampleConfig",
@@ -54,6 +56,7 @@ class RunConfig:
     quality: QualityConfig
     runtime: RuntimeConfig
     storage: StorageConfig
+    resume: ResumeConfig
     verify: VerifyConfig
     sample: SampleConfig
     plan: PlanConfig

@@ -63,6 +63,13 @@ class StorageConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ResumeConfig:
+    """``rebuild``: ``none``, or ``failed_clips`` for published shards that hold failed rows."""
+
+    rebuild: Literal["none", "failed_clips"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyConfig:
     """``deep`` also decodes every sample; ``clean`` removes what is stray."""
 

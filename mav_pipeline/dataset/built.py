@@ -14,11 +14,11 @@ import pyarrow.compute as pc
 
 from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.manifest import SCHEMA, decode_rows
-from mav_pipeline.dataset.receipts import read_receipt, shard_files
+from mav_pipeline.dataset.receipts import decode_receipt, published
 from mav_pipeline.errors import OutputError
 from mav_pipeline.plan import from_table
-from mav_pipeline.schema import STAGES, RunReport, ShardFailure, ShardReceipt, ShardSpec
-from mav_pipeline.storage import LocalStorage
+from mav_pipeline.schema import STAGES, Plan, RunReport, ShardFailure, ShardReceipt, ShardSpec
+from mav_pipeline.storage import Storage, read_many
 from mav_pipeline.tables import decode_table
 
 _CLIPS = ("published", "failed", "skipped")
@@ -31,25 +31,29 @@ class BuiltSet:
 
     Attributes:
         run: the parsed ``run.json``.
-        shards: the plan.
+        plan: which clips in which shards.
     """
 
-    storage: LocalStorage
+    storage: Storage
     run: Mapping[str, Any]
-    shards: Sequence[ShardSpec]
+    plan: Plan
+
+    @property
+    def shards(self) -> Sequence[ShardSpec]:
+        """The planned ones."""
+        return self.plan.shards
 
     @classmethod
-    def open(cls, storage: LocalStorage) -> BuiltSet:
+    def open(cls, storage: Storage) -> BuiltSet:
         """Raises OutputError where there is no build, or it cannot be read."""
         run = read_run(storage)
         if run is None:
             raise OutputError(f"output.root={storage} holds no build: it has no {layout.RUN}")
         try:
-            shards = from_table(decode_table(storage.read(layout.PLAN)))
-        except (FileNotFoundError, pa.ArrowInvalid, KeyError, TypeError) as error:
-            cause = f"{layout.PLAN} in output.root={storage} cannot be read: {error}"
-            raise OutputError(f"{cause}; `mav build` writes it anew where it is missing") from error
-        return cls(storage, run, shards)
+            return cls(storage, run, read_plan(storage.read(layout.PLAN)))
+        except FileNotFoundError as error:
+            cause = f"output.root={storage} has no {layout.PLAN}"
+            raise OutputError(f"{cause}; `mav build` writes it") from error
 
     def receipts(self) -> dict[str, ShardReceipt]:
         """The published shards, in order.
@@ -58,25 +62,43 @@ class BuiltSet:
             OutputError: a receipt cannot be read.
         """
         planned = {shard.name for shard in self.shards}
-        found = {}
-        for path in shard_files(self.storage):
-            shard = layout.shard_of_receipt(path)
-            if shard in planned:
-                found[shard] = receipt_or_raise(self.storage, shard)
-        return found
+        shards = [shard for shard in published(self.storage) if shard in planned]
+        files = read_many(self.storage, map(layout.receipt, shards))
+        try:
+            return {
+                shard: decode_receipt(shard, data)
+                for shard, data in zip(shards, files, strict=True)
+            }
+        except FileNotFoundError as error:
+            raise OutputError(f"a receipt vanished while it was read: {error}") from error
+        except ValueError as error:
+            raise OutputError(
+                f"{error}; remove it, and `mav build` builds the shard anew"
+            ) from error
 
     def failures(self) -> dict[str, ShardFailure]:
-        """The last errors of shards that could not be published, in order."""
+        """The last errors of shards that could not be published or rebuilt, in order."""
+        planned = {layout.failure(shard.name): shard.name for shard in self.shards}
         found = {}
-        for shard in self.shards:
-            try:
-                data = json.loads(self.storage.read(layout.failure(shard.name)))
-                found[shard.name] = ShardFailure(**data)
-            except FileNotFoundError:
-                continue
-            except (TypeError, ValueError) as error:
-                path = layout.failure(shard.name)
-                raise OutputError(f"{path} in {self.storage} cannot be read: {error}") from error
+        try:
+            paths = [e.name for e in self.storage.entries(layout.FAILURES) if e.name in planned]
+            for path, data in zip(paths, read_many(self.storage, paths), strict=True):
+                found[planned[path]] = ShardFailure(**json.loads(data))
+        except FileNotFoundError:  # none, or one that was published just now
+            return found
+        except (TypeError, ValueError) as error:
+            raise OutputError(
+                f"{layout.FAILURES}/ in {self.storage} cannot be read: {error}"
+            ) from error
+        return found
+
+    def failed_clips(self) -> dict[str, set[str]]:
+        """Ids of the clips with failed rows, by the published shard that holds them."""
+        found = {}
+        for shard, receipt in self.receipts().items():
+            if receipt.clips["failed"] or receipt.masklets["failed"]:
+                rows = self._rows_of(receipt).to_pylist()
+                found[shard] = {row["video_id"] for row in rows if row["status"] == "failed"}
         return found
 
     def rows(self) -> pa.Table:
@@ -85,14 +107,15 @@ class BuiltSet:
         Raises:
             OutputError: a manifest that a receipt names is missing or broken.
         """
-        tables = []
-        for receipt in self.receipts().values():
-            try:
-                tables.append(decode_rows(self.storage.read(layout.data(receipt.manifest.name))))
-            except (FileNotFoundError, ValueError) as error:
-                cause = f"{receipt.manifest.name} in {self.storage}: {error}"
-                raise OutputError(f"{cause}; `mav verify` says what else is wrong") from error
+        tables = [self._rows_of(receipt) for receipt in self.receipts().values()]
         return pa.concat_tables(tables) if tables else SCHEMA.empty_table()
+
+    def _rows_of(self, receipt: ShardReceipt) -> pa.Table:
+        try:
+            return decode_rows(self.storage.read(layout.data(receipt.manifest.name)))
+        except (FileNotFoundError, ValueError) as error:
+            cause = f"{receipt.manifest.name} in {self.storage}: {error}"
+            raise OutputError(f"{cause}; `mav verify` says what else is wrong") from error
 
     def report(self, wall_s: float | None = None, built_frames: int = 0) -> RunReport:
         """Where the build stands.
@@ -103,13 +126,15 @@ class BuiltSet:
             built_frames: alpha frames made in this run.
         """
         receipts = self.receipts()
-        failed = sum(name not in receipts for name in self.failures())
+        failures = self.failures()
+        failed = sum(name not in receipts for name in failures)
         clips = {key: sum(r.clips[key] for r in receipts.values()) for key in _CLIPS}
         planned = sum(len(shard.clips) for shard in self.shards)
         frames = sum(receipt.frames for receipt in receipts.values())
         if wall_s is None:
             wall_s, built_frames = _span(list(receipts.values()))
-        done = len(receipts) == len(self.shards)
+        done = len(receipts) == len(self.shards) and not failures  # a rebuild may have failed too
+        reasons = sum((Counter(r.reasons) for r in receipts.values()), Counter[str]())
         return RunReport(
             state="complete" if done else "incomplete",
             shards={
@@ -127,7 +152,7 @@ class BuiltSet:
                 stage: round(sum(r.stages_s[stage] for r in receipts.values()), 3)
                 for stage in STAGES
             },
-            reasons=count_reasons(self.rows()),
+            reasons=dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0]))),
         )
 
 
@@ -137,7 +162,15 @@ def count_reasons(rows: pa.Table) -> dict[str, int]:
     return dict(sorted(Counter(reasons).items(), key=lambda item: (-item[1], item[0])))
 
 
-def read_run(storage: LocalStorage) -> dict[str, Any] | None:
+def read_plan(data: bytes) -> Plan:
+    """The plan in a ``plan.parquet``. Raises OutputError where it is none of ours."""
+    try:
+        return from_table(decode_table(data))
+    except (pa.ArrowInvalid, KeyError, TypeError, ValueError) as error:
+        raise OutputError(f"{layout.PLAN} cannot be read: {error!r}") from error
+
+
+def read_run(storage: Storage) -> dict[str, Any] | None:
     """``run.json``, or None where there is none. Raises OutputError where it cannot be read."""
     try:
         run = json.loads(storage.read(layout.RUN))
@@ -145,22 +178,13 @@ def read_run(storage: LocalStorage) -> dict[str, Any] | None:
         return None
     except NotADirectoryError as error:
         raise OutputError(f"output.root={storage} is a file; name a folder") from error
+    except OSError as error:
+        raise OutputError(f"output.root={storage} cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise OutputError(f"{layout.RUN} in {storage} is no json: {error}") from error
     if not isinstance(run, dict) or "fingerprint" not in run:
         raise OutputError(f"{layout.RUN} in {storage} is not one of ours: it has no fingerprint")
     return run
-
-
-def receipt_or_raise(storage: LocalStorage, shard: str) -> ShardReceipt:
-    """The receipt of a shard that has one. Raises OutputError where it cannot be read."""
-    try:
-        receipt = read_receipt(storage, shard)
-    except ValueError as error:
-        raise OutputError(f"{error}; remove it, and `mav build` builds the shard anew") from error
-    if receipt is None:
-        raise OutputError(f"the receipt of {shard} vanished from {storage} while it was read")
-    return receipt
 
 
 def _span(receipts: Sequence[ShardReceipt]) -> tuple[float, int]:

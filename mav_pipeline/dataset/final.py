@@ -59,6 +59,7 @@ def _index(built: BuiltSet, receipts: Mapping[str, ShardReceipt]) -> bytes:
                 "nsamples": receipt.clips["samples"],
                 "filesize": receipt.tar.bytes,
                 "sha256": receipt.tar.sha256,
+                "manifest": layout.data(receipt.manifest.name),
             }
             for receipt in receipts.values()
         ],

@@ -16,46 +16,61 @@ from pathlib import Path
 from mav_pipeline.dataset import layout
 from mav_pipeline.errors import TransientError
 from mav_pipeline.schema import ShardFailure, ShardReceipt
-from mav_pipeline.storage import LocalStorage, is_temporary
+from mav_pipeline.storage import Storage, is_temporary
 
 
-def commit(storage: LocalStorage, receipt: ShardReceipt, tar: Path, manifest: Path) -> bool:
+def commit(
+    storage: Storage,
+    receipt: ShardReceipt,
+    tar: Path,
+    manifest: Path,
+    *,
+    replaces: bytes | None = None,
+) -> bool:
     """Publishes a finished shard; False where another builder published it first.
 
     Args:
         tar, manifest: finished local files; they stay, for the look back after the receipt.
+        replaces: the receipt file of the shard that this one is a rebuild of.
 
     Raises:
         OSError: the storage failed; nothing half-written is visible.
         TransientError: a published file was removed twice in a row while we looked.
     """
     files = ((tar, receipt.tar.name), (manifest, receipt.manifest.name))
-    for path, name in files:
-        storage.publish(path, layout.data(name))
+    for file, name in files:
+        storage.publish(file, layout.data(name))
+    path = layout.receipt(receipt.shard)
     data = json.dumps(receipt.to_json(), sort_keys=True, indent=1).encode()
-    created = storage.create(layout.receipt(receipt.shard), data)
+    created = storage.create(path, data) if replaces is None else storage.swap(path, replaces, data)
     if created:
         # Another builder's sweep may have removed our files before the receipt named them.
-        for path, name in files:
+        for file, name in files:
             if not storage.exists(layout.data(name)):
-                storage.publish(path, layout.data(name))
+                storage.publish(file, layout.data(name))
             if not storage.exists(layout.data(name)):
                 raise TransientError(f"{name} disappears from {storage}")
     storage.delete(layout.failure(receipt.shard))
     return created
 
 
-def read_receipt(storage: LocalStorage, shard: str) -> ShardReceipt | None:
+def read_receipt(storage: Storage, shard: str) -> ShardReceipt | None:
     """The receipt of a shard, or None where it is not published.
 
     Raises:
         ValueError: there is one, and it is none of ours.
     """
-    path = layout.receipt(shard)
     try:
-        receipt = ShardReceipt.from_json(json.loads(storage.read(path)))
+        return decode_receipt(shard, storage.read(layout.receipt(shard)))
     except FileNotFoundError:
         return None
+
+
+def decode_receipt(shard: str, data: bytes) -> ShardReceipt:
+    """The receipt of a shard from its file. Raises ValueError where it is none of ours."""
+    path = layout.receipt(shard)
+    try:
+        receipt = ShardReceipt.from_json(json.loads(data))
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is not a receipt: {error!r}") from error
     if receipt.shard != shard:
@@ -63,19 +78,24 @@ def read_receipt(storage: LocalStorage, shard: str) -> ShardReceipt | None:
     return receipt
 
 
-def record_failure(storage: LocalStorage, failure: ShardFailure) -> None:
+def record_failure(storage: Storage, failure: ShardFailure) -> None:
     """Writes the last error of a shard that could not be published."""
     data = json.dumps(asdict(failure), sort_keys=True, indent=1).encode()
     storage.put(layout.failure(failure.shard), data)
 
 
-def sweep(storage: LocalStorage) -> None:
+def sweep(storage: Storage) -> None:
     """Removes what a published set has no use for; asks each receipt again just before a delete.
 
     That is: files of our form that belong to a published shard and that its receipt does not name,
     and temporaries of the final files. So a finished ``shards/*.tar`` is exactly the set, while a
-    shard that another builder is about to publish keeps its files: it has no receipt yet.
+    shard that another builder is about to publish keeps its files: it has no receipt yet. On S3
+    uploads of such files that were never finished go too.
     """
+    for upload in storage.uploads():
+        shard = layout.shard_of_data(upload.name)
+        if shard is not None and read_receipt(storage, shard) is not None:
+            storage.abort(upload)
     for entry in list(storage.entries()):
         shard = layout.shard_of_data(entry.name)
         if shard is None:
@@ -86,12 +106,13 @@ def sweep(storage: LocalStorage) -> None:
             storage.delete(entry.name)
 
 
-def shard_files(storage: LocalStorage) -> list[str]:
-    """Every path in ``shards/``, in order; none before the first shard."""
+def published(storage: Storage) -> list[str]:
+    """The shards that have a receipt, in order; reads none."""
     try:
-        return [entry.name for entry in storage.entries(layout.SHARDS)]
-    except FileNotFoundError:
+        shards = [layout.shard_of_receipt(e.name) for e in storage.entries(layout.SHARDS)]
+    except FileNotFoundError:  # before the first shard
         return []
+    return [shard for shard in shards if shard is not None]
 
 
 def _is_stray(path: str, receipt: ShardReceipt | None) -> bool:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from mav_pipeline.errors import ConfigError
-from mav_pipeline.storage import S3Folder
+from mav_pipeline.storage import S3Storage
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _NAMES = ("diffusion_pytorch_model.fp16.safetensors", "diffusion_pytorch_model.safetensors")
@@ -109,14 +109,16 @@ def _fetch(uri: str, name: str, key: str, endpoint_url: str | None) -> Path:
     folder = cache / "weights" / digest / name
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        remote = S3Folder(uri, endpoint_url)
-        sizes = remote.names(name)
+        remote = S3Storage(uri, endpoint_url)
+        sizes = {entry.name: entry.size for entry in remote.entries(name)}
         with (folder / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # the kernel lets go of it when a process dies
-            for file in ("config.json", *[file for file in _NAMES if file in sizes][:1]):
+            files = [file for file in _NAMES if f"{name}/{file}" in sizes]
+            for file in ("config.json", *files[:1]):
                 path = folder / file
-                if file in sizes and not (path.is_file() and path.stat().st_size == sizes[file]):
-                    remote.download(f"{name}/{file}", sizes[file], path)
+                size = sizes.get(f"{name}/{file}")
+                if size is not None and not (path.is_file() and path.stat().st_size == size):
+                    remote.download(f"{name}/{file}", size, path)
     except ImportError as error:
         raise ConfigError(f"{key}={uri} needs boto3: pip install 'mav-pipeline[s3]'") from error
     except OSError as error:

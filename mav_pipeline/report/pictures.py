@@ -22,7 +22,7 @@ from mav_pipeline.masks import decode_rle, parse_rle
 from mav_pipeline.report.choose import Choice
 from mav_pipeline.schema import AlphaFrame, Frame, Frames
 from mav_pipeline.sizing import SizeRule, scale
-from mav_pipeline.storage import LocalStorage
+from mav_pipeline.storage import Storage
 from mav_pipeline.video import decode_alpha, decode_png, decode_video, encode_png
 
 _SIDE = 288  # pixels of a picture's longer side: four of them fill a page
@@ -69,7 +69,7 @@ class Sheet:
 
 
 def sheets(
-    storage: LocalStorage,
+    storage: Storage,
     tars: Mapping[str, str],
     choices: Sequence[Choice],
     *,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass, field
+from collections import deque
 from typing import Any
 
 import ray
@@ -17,42 +17,26 @@ from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskErro
 from mav_pipeline.config import RunConfig
 from mav_pipeline.errors import SetupError, ShardError
 from mav_pipeline.runtime.crew import Outcome
-from mav_pipeline.runtime.queue import Task
-from mav_pipeline.runtime.worker import Worker
+from mav_pipeline.runtime.hand import CALLS, Actor, Hand, cause_of, cluster_resources, went
+from mav_pipeline.runtime.queue import Lost, Task
+from mav_pipeline.schema import ShardReceipt
 from mav_pipeline.shard_job import Progress
 
 _log = logging.getLogger(__name__)
 
-_IN_FLIGHT = 2  # a worker's shard, and the next one
-_CALLS = _IN_FLIGHT + 1  # and room for a look at its progress
-_GROW_S = 10.0  # how often the cluster is asked for more slots
-
-
-@dataclass(slots=True)
-class _Hand:
-    """One actor and what it has been given, oldest first."""
-
-    actor: Any
-    ready: Any  # ObjectRef of setup
-    tasks: dict[Any, Task] = field(default_factory=dict)
-    since: float = field(default_factory=time.monotonic)
-    progress: Progress = field(default_factory=Progress)
-    asked: Any = None  # ObjectRef of a progress call under way
+_FIT_S = 10.0  # how often the number of workers is fitted to what there is to do
 
 
 class RayCrew:
-    """Builds with Ray actors; see ``Crew``.
+    """Builds with Ray actors; see ``Crew``."""
 
-    Args:
-        shards: how many there are to build: more workers than that would never see one.
-    """
-
-    def __init__(self, config: RunConfig, fingerprint: str, shards: int) -> None:
-        self._config, self._fingerprint, self._shards = config, fingerprint, shards
-        self._hands: list[_Hand] = []
+    def __init__(self, config: RunConfig, fingerprint: str) -> None:
+        self._config, self._fingerprint = config, fingerprint
+        self._hands: list[Hand] = []
+        self._alone: deque[Task] = deque()  # these wait for a fresh process
         self._gone = Progress()  # totals of workers that are no more
-        self._lost: list[Outcome] = []
-        self._next_grow = 0.0
+        self._ended: list[Outcome] = []
+        self._next_fit = self._next_swap = 0.0
         self._started_ray = False
 
     def start(self) -> None:
@@ -73,7 +57,7 @@ class RayCrew:
             self._started_ray = True
         first = self._hire()
         try:
-            ray.get(first.ready, timeout=runtime.start_timeout_s)
+            first.node = ray.get(first.starting, timeout=runtime.start_timeout_s)
         except GetTimeoutError as error:
             raise SetupError(
                 f"no worker came up within runtime.start_timeout_s={runtime.start_timeout_s}: the "
@@ -81,19 +65,24 @@ class RayCrew:
                 "matting.threads, or give the autoscaler more time"
             ) from error
         except RayTaskError as error:
-            raise _cause(error) from error
+            raise cause_of(error) from error
         except RayActorError as error:
             raise SetupError(f"the first worker died while it started: {error}") from error
+        first.starting = None
 
-    def has_room(self) -> bool:
-        self._grow()
-        return any(len(hand.tasks) < _IN_FLIGHT for hand in self._hands)
+    def has_room(self, outstanding: int) -> bool:
+        self._fit(outstanding)
+        self._meet()
+        self._place_alone()
+        return not self._alone and any(hand.has_room for hand in self._hands)
 
     def submit(self, task: Task) -> None:
-        hand = min(self._hands, key=lambda hand: len(hand.tasks))
-        if not hand.tasks:
-            hand.since = time.monotonic()
-        hand.tasks[hand.actor.build.remote(task.spec, task.attempt)] = task
+        if task.alone:
+            self._alone.append(task)
+            self._place_alone()
+            return
+        hand = min((h for h in self._hands if h.has_room), key=lambda hand: len(hand.tasks))
+        self._give(hand, task, hand.actor.build.remote(task))
 
     def wait(self, timeout_s: float) -> list[Outcome]:
         refs = [ref for hand in self._hands for ref in hand.tasks]
@@ -104,11 +93,11 @@ class RayCrew:
             for ref in done:
                 self._settle(ref)
         self._kill_overdue()
-        outcomes, self._lost = self._lost, []
+        outcomes, self._ended = self._ended, []
         return outcomes
 
     def workers(self) -> int:
-        return len(self._hands)
+        return sum(hand.starting is None for hand in self._hands)
 
     def progress(self) -> Progress:
         for hand in self._hands:
@@ -144,37 +133,82 @@ class RayCrew:
         matting = self._config.matting
         if matting.name != "videomama" or matting.device == "cpu":
             return 0.0
-        return 1.0 if matting.device == "cuda" or _cluster().get("GPU") else 0.0
+        return 1.0 if matting.device == "cuda" or cluster_resources().get("GPU") else 0.0
 
-    def _hire(self) -> _Hand:
+    def _hire(self) -> Hand:
         actor: Any = (
-            ray.remote(Worker)
-            .options(max_concurrency=_CALLS, max_restarts=0, **self._resources())
+            ray.remote(Actor)
+            .options(max_concurrency=CALLS, max_restarts=0, **self._resources())
             .remote(self._config.to_mapping(), self._fingerprint)
         )
-        hand = _Hand(actor, actor.setup.remote())
+        hand = Hand(actor, actor.start.remote())
         self._hands.append(hand)
         return hand
 
-    def _grow(self) -> None:
-        """Hires until the wanted number is reached; ``auto`` follows the cluster as it grows."""
-        if self._hands and time.monotonic() < self._next_grow:
+    def _fit(self, outstanding: int) -> None:
+        """Hires or lets go until there are as many workers as there is use for."""
+        if self._hands and time.monotonic() < self._next_fit:
             return
-        self._next_grow = time.monotonic() + _GROW_S
-        while len(self._hands) < self._wanted():
+        self._next_fit = time.monotonic() + _FIT_S
+        wanted = max(1, min(self._wanted(), outstanding))
+        while len(self._hands) < wanted:
             self._hire()
+        spare = [hand for hand in self._hands if hand.starting is not None or hand.is_idle]
+        for hand in spare[: len(self._hands) - wanted]:
+            self._let_go(hand)
 
     def _wanted(self) -> int:
+        """``auto`` in a cluster of others: as many more as are at work, for an autoscaler to see.
+
+        An actor that waits for a slot costs nothing, and gets what the cluster grows by.
+        """
         wanted = self._config.runtime.num_workers
         if wanted != "auto":
-            return min(wanted, self._shards)
-        have = _cluster()
+            return wanted
+        have = cluster_resources()
         names = {"num_cpus": "CPU", "num_gpus": "GPU"}
         slots = [int(have.get(names[key], 0) // need) for key, need in self._resources().items()]
-        return max(1, min(*slots, self._shards))
+        at_work = self.workers()
+        return min(slots) if self._started_ray else max(min(slots), at_work + max(1, at_work))
 
-    def _look(self, hand: _Hand) -> None:
+    def _meet(self) -> None:
+        """Takes in the workers that have started, and those that could not."""
+        waiting = {hand.starting: hand for hand in self._hands if hand.starting is not None}
+        if not waiting:
+            return
+        for ref in ray.wait(list(waiting), num_returns=len(waiting), timeout=0)[0]:
+            hand = waiting[ref]
+            try:
+                hand.node, hand.starting = ray.get(ref), None
+            except RayTaskError as error:  # this node is not what the first one was
+                _log.warning("a worker could not start: %s", cause_of(error))
+                self._let_go(hand)
+            except RayError as error:
+                _log.warning("a worker died while it started: %s", type(error).__name__)
+                self._let_go(hand)
+
+    def _place_alone(self) -> None:
+        """Gives a task that wants a process to itself a fresh one, if need be for an idle one."""
+        for hand in [hand for hand in self._hands if hand.is_idle]:
+            if not self._alone:
+                return
+            if hand.is_fresh:
+                task = self._alone.popleft()
+                self._give(hand, task, hand.actor.step.remote(task))
+            elif time.monotonic() >= self._next_swap:
+                self._next_swap = time.monotonic() + _FIT_S
+                self._let_go(hand)
+                self._hire()
+
+    def _give(self, hand: Hand, task: Task, ref: Any) -> None:
+        if not hand.tasks:
+            hand.since = time.monotonic()
+        hand.tasks[ref], hand.is_fresh = task, False
+
+    def _look(self, hand: Hand) -> None:
         """Takes the answer of the last progress call, if it is there, and asks again."""
+        if hand.starting is not None:
+            return
         if hand.asked is not None:
             done, _ = ray.wait([hand.asked], timeout=0)
             if not done:
@@ -189,48 +223,44 @@ class RayCrew:
 
     def _settle(self, ref: Any) -> None:
         hand = next(hand for hand in self._hands if ref in hand.tasks)
+        result: ShardReceipt | ShardError
         try:
-            receipt = ray.get(ref)
+            answer = ray.get(ref)
         except RayTaskError as error:
-            cause = _cause(error)
-            if isinstance(cause, SetupError):  # this node is not what the first one was
-                self._dismiss(hand, f"a worker could not start: {cause}")
-                return
+            cause = cause_of(error)
             if not isinstance(cause, ShardError):
                 raise cause from error
-            self._lost.append(Outcome(hand.tasks.pop(ref), cause))
+            result = cause
         except RayError as error:
-            self._dismiss(hand, f"the worker died: {type(error).__name__}")
+            self._give_up(hand, f"the worker died: {type(error).__name__}", went(error, hand.node))
             return
         else:
-            self._lost.append(Outcome(hand.tasks.pop(ref), receipt))
-        hand.since = time.monotonic()
+            hand.since = time.monotonic()
+            if isinstance(answer, str):  # it is at the border of two clips
+                task, hand.clip = hand.tasks.pop(ref), answer
+                self._give(hand, task, hand.actor.step.remote(task))
+                return
+            result = answer
+        hand.since, hand.clip = time.monotonic(), None
+        self._ended.append(Outcome(hand.tasks.pop(ref), result))
 
     def _kill_overdue(self) -> None:
         limit = self._config.runtime.shard_timeout_s
         for hand in list(self._hands):
             if limit and hand.tasks and time.monotonic() - hand.since > limit:
-                self._dismiss(hand, f"no shard within runtime.shard_timeout_s={limit}")
+                self._give_up(hand, f"nothing done within runtime.shard_timeout_s={limit}", False)
 
-    def _dismiss(self, hand: _Hand, why: str) -> None:
-        """Gives up a worker; its tasks come back as failed, to be tried elsewhere."""
-        _log.warning("%s; %d shards go back into the queue", why, len(hand.tasks))
+    def _give_up(self, hand: Hand, why: str, with_node: bool) -> None:
+        """A worker is lost; what it had comes back, to be tried elsewhere."""
+        what = f"{why}, with its node" if with_node else why
+        _log.warning("%s; %d shards go back into the queue", what, len(hand.tasks))
+        lost = Lost(what, hand.clip, with_node)
+        self._ended += [Outcome(task, lost) for task in hand.tasks.values()]
+        self._let_go(hand)
+
+    def _let_go(self, hand: Hand) -> None:
         ray.kill(hand.actor)
         self._hands.remove(hand)
         self._gone.clips += hand.progress.clips
         self._gone.frames += hand.progress.frames
         self._gone.failed += hand.progress.failed
-        self._lost += [
-            Outcome(task, ShardError("matting", "WorkerLost", why, may_pass=True))
-            for task in hand.tasks.values()
-        ]
-        self._next_grow = 0.0
-
-
-def _cluster() -> dict[str, float]:
-    return dict(ray.cluster_resources())  # type: ignore[no-untyped-call]
-
-
-def _cause(error: RayTaskError) -> Exception:
-    """The error as the worker raised it."""
-    return error.cause if isinstance(error.cause, Exception) else error

@@ -8,19 +8,19 @@ from typing import Protocol
 from mav_pipeline.config import RunConfig
 from mav_pipeline.errors import ShardError
 from mav_pipeline.matting import open_backend
-from mav_pipeline.runtime.queue import Task
+from mav_pipeline.runtime.queue import Lost, Task
 from mav_pipeline.schema import ShardReceipt
 from mav_pipeline.shard_job import Progress, ShardBuilder
 from mav_pipeline.sources import open_source
-from mav_pipeline.storage import open_storage
+from mav_pipeline.storage import Storage, open_storage
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one task ended."""
+    """How one task ended: published, failed, or its worker lost."""
 
     task: Task
-    result: ShardReceipt | ShardError
+    result: ShardReceipt | ShardError | Lost
 
 
 class Crew(Protocol):
@@ -34,8 +34,12 @@ class Crew(Protocol):
         """
         ...
 
-    def has_room(self) -> bool:
-        """Whether another task would be begun, or held ready for a worker about to be free."""
+    def has_room(self, outstanding: int) -> bool:
+        """Whether another task would be begun, or held ready for a worker about to be free.
+
+        Args:
+            outstanding: shards that are not done: more workers than that are let go.
+        """
         ...
 
     def submit(self, task: Task) -> None:
@@ -59,12 +63,17 @@ class Crew(Protocol):
         ...
 
 
+def open_output(config: RunConfig) -> Storage:
+    """The storage that receives the set. Raises ConfigError."""
+    return open_storage(config.output.root, "output.root", config.storage.endpoint_url)
+
+
 def open_builder(config: RunConfig, fingerprint: str) -> ShardBuilder:
     """The builder that each worker runs; opens no file, loads nothing."""
     return ShardBuilder(
         config=config,
-        source=open_source(config.source, config.output),
+        source=open_source(config),
         backend=open_backend(config.matting, config.storage.endpoint_url),
-        output=open_storage(config.output.root, "output.root"),
+        output=open_output(config),
         fingerprint=fingerprint,
     )

@@ -10,21 +10,22 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import FrameType
 
 from mav_pipeline.config import RunConfig
 from mav_pipeline.dataset.built import BuiltSet
 from mav_pipeline.dataset.final import finalize, is_final
 from mav_pipeline.dataset.receipts import record_failure
-from mav_pipeline.errors import Interrupted, ShardError
+from mav_pipeline.errors import Interrupted
 from mav_pipeline.report import write_report
 from mav_pipeline.runtime.crew import Crew
 from mav_pipeline.runtime.local import LocalCrew
-from mav_pipeline.runtime.preflight import Prepared, prepare
+from mav_pipeline.runtime.preflight import prepare
 from mav_pipeline.runtime.progress import Display, open_display
-from mav_pipeline.runtime.queue import ShardQueue
-from mav_pipeline.schema import RunReport, ShardSpec
+from mav_pipeline.runtime.queue import Lost, ShardQueue, Task
+from mav_pipeline.schema import RunReport, ShardFailure, ShardReceipt
+from mav_pipeline.storage import Storage
 
 _log = logging.getLogger(__name__)
 
@@ -40,17 +41,18 @@ def build(config: RunConfig) -> RunReport:
     """
     start = time.monotonic()
     prepared = prepare(config, writes=True)
-    frames = 0
+    pending, frames = prepared.pending, 0
     with _stop_on_signals() as stop:
-        pending = _pending(prepared)
-        if pending:
-            with contextlib.closing(_open_crew(config, prepared.fingerprint, len(pending))) as crew:
+        if not pending:
+            built = prepared.begin()
+        else:
+            with contextlib.closing(_open_crew(config, prepared.fingerprint)) as crew:
                 crew.start()
                 built = prepared.begin()
-                with open_display(pending, config.runtime.progress_s) as display:
+                shards = [task.spec for task in pending]
+                with open_display(shards, config.runtime.progress_s) as display:
                     run_shards(crew, pending, built, config, stop, display)
                 frames = crew.progress().frames
-        built = prepared.begin()
         if pending or not is_final(built):
             write_report(built, config.report)
             finalize(built)
@@ -63,56 +65,55 @@ def over_budget(report: RunReport, config: RunConfig) -> bool:
     return report.clips["failed"] > allowed
 
 
-def _pending(prepared: Prepared) -> list[ShardSpec]:
-    if not prepared.resumes:
-        return list(prepared.shards)
-    done = prepared.begin().receipts()
-    return [shard for shard in prepared.shards if shard.name not in done]
-
-
-def _open_crew(config: RunConfig, fingerprint: str, shards: int) -> Crew:
+def _open_crew(config: RunConfig, fingerprint: str) -> Crew:
     if config.runtime.name == "local":
         return LocalCrew(config, fingerprint)
     from mav_pipeline.runtime.cluster import RayCrew  # ray is an extra
 
-    return RayCrew(config, fingerprint, shards)
+    return RayCrew(config, fingerprint)
 
 
 def run_shards(
     crew: Crew,
-    shards: list[ShardSpec],
+    tasks: Sequence[Task],
     built: BuiltSet,
     config: RunConfig,
     stop: threading.Event,
     display: Display,
 ) -> None:
-    """Builds ``shards`` with ``crew``; every one ends with a receipt or a failure record."""
+    """Does ``tasks`` with ``crew``; every one ends with a receipt or a failure record."""
     queue = ShardQueue(
-        shards,
+        tasks,
         max_attempts=config.runtime.max_attempts,
         retry_wait_s=config.runtime.retry_wait_s,
     )
     while queue:
         if stop.is_set():
             raise Interrupted("stopped by a signal; the same command goes on from here")
-        while crew.has_room() and (task := queue.take(time.monotonic())):
+        while crew.has_room(queue.outstanding) and (task := queue.take(time.monotonic())):
             crew.submit(task)
         for outcome in crew.wait(_TICK_S):
-            if isinstance(outcome.result, ShardError):
-                _log.warning(
-                    "%s attempt %d: %s",
-                    outcome.task.spec.name,
-                    outcome.task.attempt,
-                    outcome.result,
-                )
-                failure = queue.failed(outcome.task, outcome.result, time.monotonic())
-                if failure is not None:
-                    display.shard_failed()
-                    record_failure(built.storage, failure)
-            else:
-                queue.published(outcome.task)
+            task, result = outcome.task, outcome.result
+            if isinstance(result, ShardReceipt):
+                queue.published(task)
                 display.shard_published()
+                continue
+            if isinstance(result, Lost):
+                failure = queue.lost(task, result, time.monotonic())
+            else:
+                _log.warning("%s attempt %d: %s", task.spec.name, task.attempt, result)
+                failure = queue.failed(task, result, time.monotonic())
+            if failure is not None:
+                display.shard_failed()
+                _record(built.storage, failure)
         display.update(crew.progress(), crew.workers(), len(queue))
+
+
+def _record(storage: Storage, failure: ShardFailure) -> None:
+    try:
+        record_failure(storage, failure)
+    except OSError as error:  # the output failed altogether: what is not published is built again
+        _log.error("%s: %s; that cannot be recorded: %s", failure.shard, failure.message, error)
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
@@ -26,11 +27,12 @@ class LocalCrew:
     def start(self) -> None:
         self._builder.setup()
 
-    def has_room(self) -> bool:
+    def has_room(self, outstanding: int) -> bool:
         return len(self._running) < _IN_FLIGHT
 
     def submit(self, task: Task) -> None:
-        self._running[self._pool.submit(self._builder.build, task.spec, task.attempt)] = task
+        build = functools.partial(self._builder.build, rebuild=task.rebuild)
+        self._running[self._pool.submit(build, task.spec, task.attempt)] = task
 
     def wait(self, timeout_s: float) -> list[Outcome]:
         if not self._running:  # every shard left waits for another attempt

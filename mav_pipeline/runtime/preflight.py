@@ -13,15 +13,19 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from mav_pipeline import __version__, plan
+from mav_pipeline import __version__
+from mav_pipeline import plan as planning
 from mav_pipeline.config import RunConfig
 from mav_pipeline.dataset import layout
-from mav_pipeline.dataset.built import BuiltSet, read_run
+from mav_pipeline.dataset.built import BuiltSet, read_plan, read_run
+from mav_pipeline.dataset.receipts import published
 from mav_pipeline.errors import ConfigError, OutputError
 from mav_pipeline.matting import open_backend
-from mav_pipeline.schema import ClipRef, ShardSpec
+from mav_pipeline.runtime.crew import open_output
+from mav_pipeline.runtime.queue import Task
+from mav_pipeline.schema import Plan
 from mav_pipeline.sources import open_source
-from mav_pipeline.storage import LocalStorage, open_storage
+from mav_pipeline.storage import Storage
 from mav_pipeline.tables import encode_table
 
 _log = logging.getLogger(__name__)
@@ -35,20 +39,25 @@ class Prepared:
     """A build that may begin: nothing has been written yet.
 
     Attributes:
+        plan: what is built.
+        held: the plan file that the output has, which ``plan`` may renew; None without one.
         resumes: the output already holds this very build.
+        pending: what there is to do.
     """
 
-    output: LocalStorage
+    output: Storage
     run: dict[str, Any]
-    shards: Sequence[ShardSpec]
+    plan: Plan
+    held: bytes | None
     resumes: bool
+    pending: Sequence[Task]
 
     @property
     def fingerprint(self) -> str:
         return str(self.run["fingerprint"])
 
     def begin(self) -> BuiltSet:
-        """Writes ``run.json`` and ``plan.parquet`` where they are missing.
+        """Writes ``run.json`` and ``plan.parquet`` where they are missing or renewed; once.
 
         ``run.json`` goes first: from then on the folder is known as ours. Two builders that begin
         at once write the same plan.
@@ -60,10 +69,19 @@ class Prepared:
         if not self.output.create(layout.RUN, data):
             held = read_run(self.output)
             if held is not None and held["fingerprint"] != self.fingerprint:
-                _refuse(self.output, plan.changed_keys(held["keys"], self.run["keys"]))
-        if not self.output.exists(layout.PLAN):
-            self.output.create(layout.PLAN, encode_table(plan.to_table(self.shards)))
-        return BuiltSet.open(self.output)
+                _refuse(self.output, planning.changed_keys(held["keys"], self.run["keys"]))
+        encoded = encode_table(planning.to_table(self.plan))
+        if self.held is None:
+            self.output.create(layout.PLAN, encoded)
+        elif read_plan(self.held) != self.plan:
+            self.output.swap(layout.PLAN, self.held, encoded)
+        built = BuiltSet.open(self.output)
+        if built.plan != self.plan:
+            raise OutputError(
+                f"another builder wrote {layout.PLAN} in output.root={self.output} meanwhile; "
+                "run the same command again"
+            )
+        return built
 
 
 def prepare(config: RunConfig, *, writes: bool) -> Prepared:
@@ -73,52 +91,99 @@ def prepare(config: RunConfig, *, writes: bool) -> Prepared:
         SetupError: naming the setting, or each key or file that differs from the build that the
             output already holds.
     """
-    output = open_storage(config.output.root, "output.root")
-    shards = plan_shards(config)
+    output = open_output(config)
     identity = open_backend(config.matting, config.storage.endpoint_url).identity()
+    fingerprint = planning.fingerprint(config.fingerprinted(), identity)
     keys = json.loads(json.dumps({**config.fingerprinted(), **_flat_identity(identity)}))
-    run = {
-        "fingerprint": plan.fingerprint(config.fingerprinted(), identity),
+    run = read_run(output)
+    if run is None:
+        _refuse_foreign(output)
+    elif run["fingerprint"] != fingerprint:
+        _refuse(output, planning.changed_keys(run["keys"], keys))
+    held = _read(output, layout.PLAN) if run is not None else None
+    before = None if held is None else read_plan(held)
+    found = _discovered(config, before)
+    if before is None:
+        plan, tasks = found, [Task(shard) for shard in found.shards]
+    else:
+        plan, tasks = _resumed(output, config, before, found)
+    if writes:
+        output.probe()
+    begun = {
+        "fingerprint": fingerprint,
         "keys": keys,
         "config": config.to_mapping(),
         "source": {
             "root": config.source.root,
-            "clips": sum(len(shard.clips) for shard in shards),
-            "bytes": sum(
-                ref.size for shard in shards for clip in shard.clips for ref in clip.files
-            ),
+            "clips": sum(1 for _ in plan.clips()),
+            "bytes": sum(ref.size for clip in plan.clips() for ref in clip.files),
         },
         "weights": identity,
         "versions": _versions(),
     }
-    held = read_run(output)
-    if held is None:
-        _refuse_foreign(output)
-    else:
-        _compare(output, held, run, shards)
-    if writes:
-        output.probe()
-    return Prepared(output, run, shards, resumes=held is not None)
+    if run is not None and run["versions"].get("mav_pipeline") != __version__:
+        _log.warning(
+            "this build was begun by version %s, this is %s",
+            run["versions"].get("mav_pipeline"),
+            __version__,
+        )
+    return Prepared(output, run or begun, plan, held, run is not None, tasks)
 
 
-def plan_shards(config: RunConfig) -> list[ShardSpec]:
+def _discovered(config: RunConfig, before: Plan | None) -> Plan:
     """Lists the source and lays its clips out in shards. Raises ConfigError where it has none."""
-    found = open_source(config.source, config.output).discover()
-    clips: list[ClipRef] = plan.select(found, config.source.include, config.source.limit)
+    found = open_source(config).discover(before)
+    clips = planning.select(found.clips, config.source.include, config.source.limit)
     if not clips:
-        what = f"{len(found)} clips, none of which source.include names" if found else "no clips"
+        count = len(found.clips)
+        what = f"{count} clips, none of which source.include names" if count else "no clips"
         raise ConfigError(
             f"source.root={config.source.root} holds {what} in the layout of "
             f"source={config.source.name}; see conf/source/{config.source.name}.yaml"
         )
-    return plan.make_shards(clips, config.output.clips_per_shard)
+    return planning.make_plan(clips, config.output.clips_per_shard, found.tars)
+
+
+def _resumed(
+    output: Storage, config: RunConfig, before: Plan, found: Plan
+) -> tuple[Plan, list[Task]]:
+    """The plan to go on with and what is left of it.
+
+    Raises:
+        OutputError: an input file differs, other than by the repair of a failed clip.
+    """
+    done = set(published(output))
+    again: set[str] = set()
+    plan, changes = before, planning.changed_files(before, found)
+    if config.resume.rebuild == "failed_clips":
+        failed = BuiltSet(output, {}, before).failed_clips()
+        again = set(failed)
+        clips = {video_id for ids in failed.values() for video_id in ids}
+        plan, changes = planning.renewed(before, found, clips)
+    if changes:
+        lines = [f"{uri} {what}" for uri, what in changes.items()]
+        hint = "" if again else "; where that repairs failed clips: resume.rebuild=failed_clips"
+        _refuse(output, lines, hint)
+    tasks = [
+        Task(shard, rebuild=shard.name in again)
+        for shard in plan.shards
+        if shard.name not in done or shard.name in again
+    ]
+    return plan, tasks
+
+
+def _read(output: Storage, name: str) -> bytes | None:
+    try:
+        return output.read(name)
+    except FileNotFoundError:
+        return None
 
 
 def _flat_identity(identity: dict[str, Any]) -> dict[str, Any]:
     return {f"weights.{key}": value for key, value in identity.items()}
 
 
-def _refuse_foreign(output: LocalStorage) -> None:
+def _refuse_foreign(output: Storage) -> None:
     try:
         stranger = next((e.name for e in output.entries() if not layout.is_ours(e.name)), None)
         anything = next((e.name for e in output.entries() if e.name[0] != "."), None)
@@ -133,26 +198,12 @@ def _refuse_foreign(output: LocalStorage) -> None:
         )
 
 
-def _compare(
-    output: LocalStorage, held: dict[str, Any], run: dict[str, Any], shards: Sequence[ShardSpec]
-) -> None:
-    if held["fingerprint"] != run["fingerprint"]:
-        _refuse(output, plan.changed_keys(held["keys"], run["keys"]))
-    if output.exists(layout.PLAN):
-        changes = plan.changed_files(BuiltSet.open(output).shards, shards)
-        if changes:
-            _refuse(output, changes)
-    built_by = held["versions"].get("mav_pipeline")
-    if built_by != __version__:
-        _log.warning("this build was begun by version %s, this is %s", built_by, __version__)
-
-
-def _refuse(output: LocalStorage, changes: Sequence[str]) -> None:
+def _refuse(output: Storage, changes: Sequence[str], hint: str = "") -> None:
     more = [f"and {len(changes) - _NAMED} more"] if len(changes) > _NAMED else []
     listed = "\n  ".join([*changes[:_NAMED], *more])
     raise OutputError(
         f"output.root={output} holds another build; it differs in\n  {listed}\n"
-        "undo that, or name another output.root"
+        f"undo that, or name another output.root{hint}"
     )
 
 

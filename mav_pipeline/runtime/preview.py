@@ -45,7 +45,7 @@ class Preview:
 def preview(config: RunConfig) -> Preview:
     """Plans without writing. Raises SetupError as a build would."""
     prepared = prepare(config, writes=False)
-    clips = [clip for shard in prepared.shards for clip in shard.clips]
+    clips = [*prepared.plan.clips()]
     good = [clip for clip in clips if clip.problem is None]
     measures, broken = _measure(config, good)
     scale = len(good) / max(1, len(measures) + broken)
@@ -60,7 +60,7 @@ def preview(config: RunConfig) -> Preview:
             "planned": len(clips),
             **{key: sum(p.status == key for p in problems) for key in ("failed", "skipped")},
         },
-        shards=len(prepared.shards),
+        shards=len(prepared.plan.shards),
         reasons=dict(sorted(Counter(problem.reason for problem in problems).items())),
         probed=len(measures) + broken,
         masklets=round(scale * sum(measure.masklets for measure in measures)),
@@ -76,7 +76,7 @@ def preview(config: RunConfig) -> Preview:
 
 def _measure(config: RunConfig, clips: Sequence[ClipRef]) -> tuple[list[ClipMeasure], int]:
     """Measures evenly spaced clips; also how many could not be."""
-    source = open_source(config.source, config.output)
+    source = open_source(config)
     step = max(1, -(-len(clips) // config.plan.probe_clips))
     measures, broken = [], 0
     for clip in clips[::step]:

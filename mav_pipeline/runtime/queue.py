@@ -1,23 +1,49 @@
-"""Which shard next: attempts, waits and giving up. Pure policy; knows no clock, Ray or storage."""
+"""Which shard next: attempts, waits, quarantine, giving up. Pure policy; knows no clock, no Ray."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mav_pipeline.errors import ShardError
-from mav_pipeline.schema import ShardFailure, ShardSpec
+from mav_pipeline.schema import Problem, ShardFailure, ShardSpec
 
 _MAX_WAIT_S = 60.0
+_DEATHS = 2  # of workers that had a clip alone, before it is quarantined
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A shard to build now, and the how-manieth attempt in this run that is."""
+    """A shard to build now.
+
+    Attributes:
+        attempt: the how-manieth in this run.
+        rebuild: replaces the shard that is published already.
+        alone: in a fresh process, one clip at a time: a worker died of it, or with it.
+        deaths: ids of the clips that a worker had alone when it died, one for each death.
+    """
 
     spec: ShardSpec
-    attempt: int
+    attempt: int = 1
+    rebuild: bool = False
+    alone: bool = False
+    deaths: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A worker that went, by itself or because it was overdue.
+
+    Attributes:
+        why: for the log.
+        clip: the clip that it had alone in its process.
+        with_node: the whole machine went: nobody's fault.
+    """
+
+    why: str
+    clip: str | None = None
+    with_node: bool = False
 
 
 class ShardQueue:
@@ -31,14 +57,14 @@ class ShardQueue:
 
     def __init__(
         self,
-        specs: Iterable[ShardSpec],
+        tasks: Iterable[Task],
         *,
         max_attempts: int,
         retry_wait_s: float,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._max_attempts, self._retry_wait_s, self._jitter = max_attempts, retry_wait_s, jitter
-        self._waiting: list[tuple[float, Task]] = [(0.0, Task(spec, 1)) for spec in specs]
+        self._waiting: list[tuple[float, Task]] = [(0.0, task) for task in tasks]
         self._out = 0
 
     def __bool__(self) -> bool:
@@ -58,6 +84,11 @@ class ShardQueue:
                 return task
         return None
 
+    @property
+    def outstanding(self) -> int:
+        """Shards waiting or being built."""
+        return len(self._waiting) + self._out
+
     def published(self, task: Task) -> None:
         """A shard taken is done."""
         self._out -= 1
@@ -65,9 +96,36 @@ class ShardQueue:
     def failed(self, task: Task, error: ShardError, now: float) -> ShardFailure | None:
         """A shard taken has failed: it waits for another attempt, or this is its last word."""
         self._out -= 1
-        if error.may_pass and task.attempt < self._max_attempts:
-            wait = min(_MAX_WAIT_S, self._retry_wait_s * 2 ** (task.attempt - 1))
-            again = Task(task.spec, task.attempt + 1)
-            self._waiting.append((now + wait * (0.5 + self._jitter() / 2), again))
+        # Deaths that a clip is blamed for have a limit of their own.
+        if error.may_pass and task.attempt - len(task.deaths) < self._max_attempts:
+            self._again(replace(task, attempt=task.attempt + 1), now)
             return None
         return ShardFailure(task.spec.name, error.stage, error.kind, error.cause, task.attempt)
+
+    def lost(self, task: Task, lost: Lost, now: float) -> ShardFailure | None:
+        """The worker of a shard went: it is built again, without the clip that keeps killing it."""
+        if lost.with_node:
+            self._out -= 1
+            self._again(task, now)
+            return None
+        if lost.clip is None:
+            error = ShardError("matting", "WorkerLost", lost.why, may_pass=True)
+            return self.failed(replace(task, alone=True), error, now)
+        self._out -= 1
+        deaths = (*task.deaths, lost.clip)
+        spec = _without(task.spec, lost.clip) if deaths.count(lost.clip) == _DEATHS else task.spec
+        self._again(replace(task, spec=spec, attempt=task.attempt + 1, deaths=deaths), now)
+        return None
+
+    def _again(self, task: Task, now: float) -> None:
+        wait = min(_MAX_WAIT_S, self._retry_wait_s * 2 ** max(0, task.attempt - 2))
+        self._waiting.append((now + wait * (0.5 + self._jitter() / 2), task))
+
+
+def _without(spec: ShardSpec, video_id: str) -> ShardSpec:
+    """The shard with a clip in quarantine: it gets a failed row and is not read."""
+    problem = Problem("failed", "crash", f"matting of the clip: {_DEATHS} workers died of it alone")
+    clips = (
+        replace(clip, problem=problem) if clip.video_id == video_id else clip for clip in spec.clips
+    )
+    return replace(spec, clips=tuple(clips))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
+from collections.abc import Generator
+from typing import Any, cast
 
 from mav_pipeline.config import RunConfig
 from mav_pipeline.runtime.crew import open_builder
-from mav_pipeline.schema import ShardReceipt, ShardSpec
+from mav_pipeline.runtime.queue import Task
+from mav_pipeline.schema import ShardReceipt
 from mav_pipeline.shard_job import Progress
 
 
@@ -17,6 +19,7 @@ class Worker:
     def __init__(self, config: dict[str, Any], fingerprint: str) -> None:
         self._builder = open_builder(RunConfig.from_mapping(config), fingerprint)
         self._lock, self._is_set_up = threading.Lock(), False
+        self._steps: Generator[str, None, ShardReceipt] | None = None
 
     def setup(self) -> None:
         """Loads the backend, once. Raises SetupError."""
@@ -25,10 +28,28 @@ class Worker:
                 self._builder.setup()
                 self._is_set_up = True
 
-    def build(self, spec: ShardSpec, attempt: int) -> ShardReceipt:
+    def build(self, task: Task) -> ShardReceipt:
         """See ``ShardBuilder.build``; waits for ``setup``, which Ray may run at the same time."""
         self.setup()
-        return self._builder.build(spec, attempt)
+        return self._builder.build(task.spec, task.attempt, rebuild=task.rebuild)
+
+    def step(self, task: Task) -> ShardReceipt | str:
+        """Builds one clip of a task that wants its worker alone, and no other task beside it.
+
+        Returns:
+            The id of the clip that the next call will build, or the receipt after the last.
+        """
+        self.setup()
+        if self._steps is None:
+            self._steps = self._builder.steps(task.spec, task.attempt, rebuild=task.rebuild)
+        try:
+            return next(self._steps)
+        except StopIteration as end:
+            self._steps = None
+            return cast(ShardReceipt, end.value)
+        except BaseException:
+            self._steps = None
+            raise
 
     def progress(self) -> Progress:
         """See ``ShardBuilder.progress``."""

@@ -13,6 +13,7 @@ from mav_pipeline.schema.inputs import (
     ClipMeasure,
     ClipRef,
     FileRef,
+    Plan,
     Problem,
     ShardSpec,
 )
@@ -61,6 +62,7 @@ __all__ = [
     "Masks",
     "Matte",
     "MatteFailure",
+    "Plan",
     "Problem",
     "Rle",
     "RunReport",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,6 +17,7 @@ class FileRef:
         offset: first byte inside the file at ``uri`` (0 for a loose file).
         size: bytes.
         version: what changes when the file does: mtime in nanoseconds, or an etag.
+        name: its path in the collection: ``uri``, or that of the member in the tar.
     """
 
     role: str
@@ -23,6 +25,13 @@ class FileRef:
     offset: int
     size: int
     version: str
+    name: str
+
+    @property
+    def label(self) -> str:
+        """What tells it in its clip: the same whether it lies loose or in a tar."""
+        parts = 2 if self.role in ("frame", "mask") else 1
+        return "/".join(self.name.split("/")[-parts:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +75,20 @@ class ShardSpec:
     @property
     def name(self) -> str:
         return f"mav-{self.index:06d}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is built: shards, and which tars were indexed to find their clips.
+
+    Attributes:
+        tars: version of each tar under the root, by its uri; those without a clip in the plan too.
+    """
+
+    shards: tuple[ShardSpec, ...]
+    tars: Mapping[str, str]
+
+    def clips(self) -> Iterator[ClipRef]:
+        """All clips, in plan order."""
+        for shard in self.shards:
+            yield from shard.clips

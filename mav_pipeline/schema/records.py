@@ -31,7 +31,8 @@ class ShardReceipt:
     """The only pointer to a shard's files; the shard exists if and only if its receipt does.
 
     ``clips`` counts published / failed / skipped / samples, ``masklets`` accepted / rejected /
-    skipped / failed, both of published clips. ``stages_s`` are busy seconds.
+    skipped / failed, both of published clips. ``stages_s`` are busy seconds. ``reasons`` counts
+    what the rows name.
     """
 
     shard: str
@@ -46,6 +47,7 @@ class ShardReceipt:
     code_version: str
     attempts: int
     published_at: str
+    reasons: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:

@@ -1,41 +1,148 @@
-"""What both sources do alike: listing a tree, guarding sizes, screening masklets."""
+"""What both sources do alike: listing a tree and its tars, guarding sizes, screening masklets."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 
 from mav_pipeline.config import SourceConfig
 from mav_pipeline.errors import ConfigError, InputError
-from mav_pipeline.schema import FileRef, Masklet, Problem
-from mav_pipeline.storage import Entry, LocalStorage
+from mav_pipeline.schema import ClipRef, FileRef, Masklet, Plan, Problem
+from mav_pipeline.sources.tar_index import TarIndex, index_tar
+from mav_pipeline.storage import Entry, Storage
+
+_SUFFIX = ".tar"
 
 
-def visible_files(storage: LocalStorage) -> Iterator[Entry]:
-    """Every file under the source root whose path has no hidden part (``._x.mp4``, ``.cache/``).
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file of the collection: loose, or a member of a tar that is read in place.
+
+    Attributes:
+        name: path in the collection, no part of which is hidden.
+        uri, offset, size, version: where its bytes lie, see ``FileRef``.
+    """
+
+    name: str
+    uri: str
+    offset: int
+    size: int
+    version: str
+
+    @property
+    def path(self) -> str:
+        """Its path, through the tar where it is in one: what belongs together stands together."""
+        return self.name if self.name == self.uri else f"{self.uri}/{self.name}"
+
+    def ref(self, role: str) -> FileRef:
+        """This file in a role."""
+        return FileRef(role, self.uri, self.offset, self.size, self.version, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Tear:
+    """A tar that is not whole: why, its last member, and whether that one is cut off itself."""
+
+    tar: Found
+    damage: str
+    last: str
+    is_cut: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Everything under a source root.
+
+    Attributes:
+        files: in name order; not those of tars that ``held`` has.
+        tars: version of each tar.
+        tears: the tars that are damaged, by uri.
+        held: clips of tars that an earlier plan indexed and that have not changed since.
+    """
+
+    files: tuple[Found, ...]
+    tars: Mapping[str, str]
+    tears: Mapping[str, Tear]
+    held: tuple[ClipRef, ...]
+
+
+def list_source(storage: Storage, plan: Plan | None = None) -> Listing:
+    """Lists the root and reads the headers of its tars, those aside that ``plan`` has read.
 
     Raises:
-        ConfigError: the root is no folder that can be listed.
+        ConfigError: the root cannot be listed, or a tar cannot be read.
     """
     try:
-        for entry in storage.entries():
-            if not any(part.startswith(".") for part in entry.name.split("/")):
-                yield entry
+        entries = [_escaped(e) for e in storage.entries() if not _is_hidden(e.name)]
+        tars = {e.name: e.version for e in entries if e.name.lower().endswith(_SUFFIX)}
+        known = {} if plan is None else {u: v for u, v in tars.items() if plan.tars.get(u) == v}
+        fresh = [e for e in entries if e.name in tars and e.name not in known]
+        with ThreadPoolExecutor(storage.parallel, thread_name_prefix="mav-index") as pool:
+            indices = [*pool.map(lambda entry: _index(storage, entry), fresh)]
     except OSError as error:
-        cause = f"source.root={storage} cannot be listed: {error.strerror}"
-        raise ConfigError(f"{cause}; point it at the folder that holds the clips") from error
+        cause = f"source.root={storage} cannot be listed: {error.strerror or error}"
+        raise ConfigError(f"{cause}; point it at the place that holds the clips") from error
+    files = [Found(e.name, e.name, 0, e.size, e.version) for e in entries if e.name not in tars]
+    tears = {}
+    for entry, index in zip(fresh, indices, strict=True):
+        members = [*index.members, *([index.torn] if index.torn else [])]
+        found = [Found(_tidy(m.name), entry.name, m.offset, m.size, entry.version) for m in members]
+        if index.damage is not None:
+            tar = Found(entry.name, entry.name, 0, entry.size, entry.version)
+            last = found[-1].name if found else ""
+            tears[entry.name] = Tear(tar, index.damage, last, index.torn is not None)
+        files += [file for file in found if not _is_hidden(file.name)]
+    clips = () if plan is None else tuple(c for c in plan.clips() if c.files[0].uri in known)
+    return Listing(tuple(files), tars, tears, clips)
 
 
-def file_ref(role: str, entry: Entry) -> FileRef:
-    """A loose file in one role."""
-    return FileRef(role, entry.name, 0, entry.size, entry.version)
+def with_torn(clips: Iterable[ClipRef], listing: Listing) -> list[ClipRef]:
+    """The clips, with a failed one for each damaged tar none of whose clips tells of it."""
+    found = [*clips, *listing.held]
+    told = {clip.files[0].uri for clip in found if clip.problem and clip.problem.reason == TORN}
+    for uri, tear in listing.tears.items():
+        if uri not in told:
+            stem = uri.rpartition("/")[2][: -len(_SUFFIX)]
+            found.append(ClipRef(stem, (tear.tar.ref("tar"),), torn(tear, "clips may be missing")))
+    return found
+
+
+TORN = "torn_tar"
+
+
+def torn(tear: Tear, what: str) -> Problem:
+    """The problem of a clip that a damaged tar does not give whole."""
+    return Problem("failed", TORN, f"plan of tar: {tear.tar.uri} {tear.damage}; {what}")
+
+
+def _index(storage: Storage, tar: Entry) -> TarIndex:
+    return index_tar(
+        lambda offset, count: storage.read_range(tar.name, offset, count, tar.version), tar.size
+    )
+
+
+def _tidy(name: str) -> str:
+    """A member's path without the ``./`` that tar writes, and safe to write down."""
+    parts = [part for part in name.split("/") if part not in ("", ".")]
+    return "/".join(parts).encode("utf-8", "backslashreplace").decode()
+
+
+def _escaped(entry: Entry) -> Entry:
+    """A name that is no UTF-8, written so that it can be recorded; it is no id that we take."""
+    return replace(entry, name=entry.name.encode("utf-8", "backslashreplace").decode())
+
+
+def _is_hidden(name: str) -> bool:
+    """Whether a part of the path is hidden: ``._x.mp4``, ``.cache/``, ``../``."""
+    return name.startswith(".") or "/." in name
 
 
 def guard_bytes(refs: tuple[FileRef, ...], config: SourceConfig) -> None:
     """Raises InputError (skipped) where an input file is larger than ``source.max_bytes``."""
     for ref in refs:
         if ref.size > config.max_bytes:
-            cause = f"{ref.uri} has {ref.size} bytes, source.max_bytes is {config.max_bytes}"
+            cause = f"{ref.label} has {ref.size} bytes, source.max_bytes is {config.max_bytes}"
             raise _skipped("max_bytes", cause, ref.role)
 
 

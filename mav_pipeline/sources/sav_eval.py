@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import io
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -21,17 +21,30 @@ from PIL import Image, UnidentifiedImageError
 
 from mav_pipeline.config import SourceConfig
 from mav_pipeline.errors import InputError
+from mav_pipeline.interfaces import Discovery
 from mav_pipeline.masks import encode_rle, read_png
-from mav_pipeline.schema import Clip, ClipMeasure, ClipRef, FileRef, Frame, Masklet, Problem, Rle
+from mav_pipeline.schema import (
+    Clip,
+    ClipMeasure,
+    ClipRef,
+    FileRef,
+    Frame,
+    Masklet,
+    Plan,
+    Problem,
+    Rle,
+)
 from mav_pipeline.sizing import SizeRule, scale
 from mav_pipeline.sources.listing import (
-    file_ref,
+    Tear,
     guard_bytes,
     guard_frames,
+    list_source,
     screened,
-    visible_files,
+    torn,
+    with_torn,
 )
-from mav_pipeline.storage import LocalStorage
+from mav_pipeline.storage import Storage, read_ref
 from mav_pipeline.video import MIN_SIDE, encode_jpeg
 
 _VOID = 255  # palette label of pixels that no object owns
@@ -44,29 +57,33 @@ class _Files:
 
 
 class SavEval:
-    """The ``sav_eval`` source over a folder."""
+    """The ``sav_eval`` source."""
 
     def __init__(
-        self, storage: LocalStorage, config: SourceConfig, rgb: Literal["source", "jpeg", "none"]
+        self, storage: Storage, config: SourceConfig, rgb: Literal["source", "jpeg", "none"]
     ) -> None:
         self._storage, self._config, self._rgb = storage, config, rgb
 
-    def discover(self) -> list[ClipRef]:
+    def discover(self, plan: Plan | None = None) -> Discovery:
         """Pairs frame and annotation folders of the same place; see ``Source.discover``."""
+        listing = list_source(self._storage, plan)
         found: dict[tuple[str, str], _Files] = defaultdict(_Files)
-        entries = list(visible_files(self._storage))
-        clips = {place for name in (e.name for e in entries) if (place := _frame_place(name))}
-        for entry in entries:
-            if place := _frame_place(entry.name):
-                found[place].frames.append(file_ref("frame", entry))
-            elif place := _mask_place(entry.name, clips):
-                found[place].masks.append(file_ref("mask", entry))
-        return [_ref(place[1], files) for place, files in sorted(found.items(), key=_by_id)]
+        clips = {place for file in listing.files if (place := _frame_place(file.path))}
+        for file in listing.files:
+            if place := _frame_place(file.path):
+                found[place].frames.append(file.ref("frame"))
+            elif place := _mask_place(file.path, clips):
+                found[place].masks.append(file.ref("mask"))
+        refs = [
+            _ref(place[1], files, listing.tears)
+            for place, files in sorted(found.items(), key=_by_id)
+        ]
+        return Discovery(with_torn(refs, listing), listing.tars)
 
     def measure(self, ref: ClipRef) -> ClipMeasure:
         """See ``Source.measure``; counts PNGs, so an empty one counts as shown."""
         masks = ref.role("mask")
-        first = self._storage.read_ref(masks[0])
+        first = read_ref(self._storage, masks[0])
         height, width = read_png(first, role="mask").shape
         owners = {_object(file, ref.video_id) for file in masks}
         return ClipMeasure(len(owners), len(masks), height * width)
@@ -86,8 +103,8 @@ class SavEval:
         rgb: list[tuple[str, bytes]] = []
         shape: tuple[int, int] | None = None
         for number in sorted(frames) if self._rgb == "source" else indices:
-            data = self._storage.read_ref(frames[number])
-            kind = "png" if frames[number].uri.lower().endswith(".png") else "jpg"
+            data = read_ref(self._storage, frames[number])
+            kind = "png" if frames[number].name.lower().endswith(".png") else "jpg"
             if number in indices:
                 image = self._image(data, frames[number])
                 shape = shape or (image.shape[0], image.shape[1])
@@ -127,7 +144,7 @@ class SavEval:
                     raise InputError("too_small", cause, role="frame", stage="decode")
                 return np.array(image.convert("RGB"), dtype=np.uint8)
         except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
-            cause = f"{ref.uri} cannot be decoded"
+            cause = f"{ref.label} cannot be decoded"
             raise InputError("corrupt", cause, role="frame", stage="decode") from error
 
     def _masklets(
@@ -140,9 +157,9 @@ class SavEval:
                 continue
             owner = _object(ref, clip.video_id)
             try:
-                labels = read_png(self._storage.read_ref(ref), role="mask")
+                labels = read_png(read_ref(self._storage, ref), role="mask")
                 if labels.shape != shape:
-                    cause = f"{ref.uri} is {labels.shape[1]}x{labels.shape[0]}, its frame "
+                    cause = f"{ref.label} is {labels.shape[1]}x{labels.shape[0]}, its frame "
                     cause += f"{shape[1]}x{shape[0]}"
                     raise InputError("mask_size", cause, role="mask", stage="masks")
             except InputError as error:
@@ -194,34 +211,38 @@ def _by_id(item: tuple[tuple[str, str], _Files]) -> tuple[str, str]:
     return video_id, place
 
 
-def _ref(video_id: str, files: _Files) -> ClipRef:
+def _ref(video_id: str, files: _Files, tears: Mapping[str, Tear]) -> ClipRef:
     refs = (*files.frames, *files.masks)
     problem = None
+    tear = tears.get(refs[0].uri)
+    at_end = tear is not None and any(ref.name == tear.last for ref in refs)
     odd = next((ref for ref in refs if not _numbered(ref, video_id)), None)
-    if not files.frames:
-        cause = f"plan of frame: {files.masks[0].uri} lies without its frames"
+    if tear is not None and (at_end or not files.frames or not files.masks):
+        problem = torn(tear, f"{video_id} is not whole")
+    elif not files.frames:
+        cause = f"plan of frame: {files.masks[0].label} lies without its frames"
         problem = Problem("failed", "no_video", cause)
     elif not files.masks:
         cause = "plan of masklets: there is no annotation PNG for these frames"
         problem = Problem("skipped", "no_annotation", cause)
     elif odd is not None:
-        cause = f"plan of {odd.role}: {odd.uri} is not named by frame and object number"
+        cause = f"plan of {odd.role}: {odd.label} is not named by frame and object number"
         problem = Problem("failed", "frame_name", cause)
     return ClipRef(video_id, refs, problem)
 
 
 def _numbered(ref: FileRef, video_id: str) -> bool:
-    folder, name = ref.uri.split("/")[-2:]
+    folder, name = ref.name.split("/")[-2:]
     return name.split(".")[0].isdecimal() and (folder == video_id or folder.isdecimal())
 
 
 def _number(ref: FileRef) -> int:
-    return int(ref.uri.rpartition("/")[2].split(".")[0])
+    return int(ref.name.rpartition("/")[2].split(".")[0])
 
 
 def _object(ref: FileRef, video_id: str) -> int | None:
     """The object id of a one-object PNG, from its folder; None for a palette PNG."""
-    folder = ref.uri.split("/")[-2]
+    folder = ref.name.split("/")[-2]
     return None if folder == video_id else int(folder)
 
 

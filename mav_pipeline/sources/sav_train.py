@@ -13,17 +13,21 @@ from typing import Any, Literal
 
 from mav_pipeline.config import SourceConfig
 from mav_pipeline.errors import InputError
+from mav_pipeline.interfaces import Discovery
 from mav_pipeline.masks import parse_rle, run_lengths
-from mav_pipeline.schema import Clip, ClipMeasure, ClipRef, FileRef, Masklet, Problem
+from mav_pipeline.schema import Clip, ClipMeasure, ClipRef, Masklet, Plan, Problem
 from mav_pipeline.sizing import SizeRule
 from mav_pipeline.sources.listing import (
-    file_ref,
+    Found,
+    Tear,
     guard_bytes,
     guard_frames,
+    list_source,
     screened,
-    visible_files,
+    torn,
+    with_torn,
 )
-from mav_pipeline.storage import LocalStorage
+from mav_pipeline.storage import Storage, read_ref
 from mav_pipeline.video import DecodedVideo, decode_video
 
 _SUFFIXES = {".mp4": "video", "_manual.json": "manual", "_auto.json": "auto"}
@@ -43,44 +47,58 @@ class _Annotation:
 
 
 class SavTrain:
-    """The ``sav_train`` source over a folder."""
+    """The ``sav_train`` source."""
 
     def __init__(
-        self, storage: LocalStorage, config: SourceConfig, rgb: Literal["source", "jpeg", "none"]
+        self, storage: Storage, config: SourceConfig, rgb: Literal["source", "jpeg", "none"]
     ) -> None:
         self._storage, self._config, self._rgb = storage, config, rgb
         both = config.masklets == "both"
         self._kinds = ("manual", "auto") if both else (config.masklets,)
 
-    def discover(self) -> list[ClipRef]:
+    def discover(self, plan: Plan | None = None) -> Discovery:
         """Every video, and every annotation without one; see ``Source.discover``."""
-        found: dict[tuple[str, str], dict[str, FileRef]] = {}
-        for entry in visible_files(self._storage):
-            folder, _, name = entry.name.rpartition("/")
+        listing = list_source(self._storage, plan)
+        found: dict[tuple[str, str], dict[str, Found]] = {}
+        for file in listing.files:
+            folder, _, name = file.path.rpartition("/")
             for suffix, role in _SUFFIXES.items():
                 if name.endswith(suffix):
                     files = found.setdefault((name.removesuffix(suffix), folder), {})
-                    files[role] = file_ref(role, entry)
+                    files[role] = file
                     break
-        return [self._ref(video_id, files) for (video_id, _), files in sorted(found.items())]
+        clips = [
+            self._ref(video_id, files, listing.tears.get(next(iter(files.values())).uri))
+            for (video_id, _), files in sorted(found.items())
+        ]
+        return Discovery(with_torn(clips, listing), listing.tars)
 
-    def _ref(self, video_id: str, files: dict[str, FileRef]) -> ClipRef:
-        wanted = [files[role] for role in ("video", *self._kinds) if role in files]
+    def _ref(self, video_id: str, files: dict[str, Found], tear: Tear | None) -> ClipRef:
+        roles = ("video", *self._kinds)
+        wanted = [files[role].ref(role) for role in roles if role in files]
+        lacks = "video" not in files or len(wanted) == 1
+        if tear is not None:  # what it ends in is not whole, or what belongs to it is cut off
+            at_end = any(file.name == tear.last for file in files.values())
+            lacks |= at_end and len(wanted) < len(roles)
+            lacks |= any(ref.name == tear.last and tear.is_cut for ref in wanted)
         problem = None
-        if "video" not in files:
-            names = ", ".join(ref.uri for ref in files.values())
+        if lacks and tear is not None:
+            problem = torn(tear, f"{video_id} is not whole")
+        elif "video" not in files:
+            names = ", ".join(file.ref("").label for file in files.values())
             problem = Problem("failed", "no_video", f"plan of video: {names} lies without its mp4")
         elif len(wanted) == 1:
             asked = " or ".join(f"{video_id}_{kind}.json" for kind in self._kinds)
             problem = Problem("skipped", "no_annotation", f"plan of masklets: there is no {asked}")
-        return ClipRef(video_id, tuple(wanted), problem)
+        refs = wanted or [file.ref(role) for role, file in files.items()]
+        return ClipRef(video_id, tuple(refs), problem)
 
     def measure(self, ref: ClipRef) -> ClipMeasure:
         """See ``Source.measure``."""
         masklets = alpha_frames = pixels = 0
         for kind in self._kinds:
             for file in ref.role(kind):
-                annotation = _parse(self._storage.read_ref(file), kind)
+                annotation = _parse(read_ref(self._storage, file), kind)
                 columns = list(zip(*annotation.frames, strict=True))
                 shown = [sum(map(_is_shown, column)) for column in columns]
                 masklets += sum(count > 0 for count in shown)
@@ -92,7 +110,7 @@ class SavTrain:
         """See ``Source.load``."""
         guard_bytes(ref.files, self._config)
         annotations = [
-            _parse(self._storage.read_ref(file), file.role)
+            _parse(read_ref(self._storage, file), file.role)
             for kind in self._kinds
             for file in ref.role(kind)
         ]
@@ -101,7 +119,7 @@ class SavTrain:
             cause = f"the jsons annotate {' and '.join(map(str, lengths))} frames"
             raise InputError("frame_count", cause, role="auto", stage="masks")
         guard_frames(min(lengths), self._config, annotations[0].role)
-        data = self._storage.read_ref(ref.role("video")[0])
+        data = read_ref(self._storage, ref.role("video")[0])
         video = decode_video(
             data,
             step=self._config.frame_step,

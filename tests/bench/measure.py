@@ -49,7 +49,7 @@ def planned(settings: RunConfig) -> list[ClipRef]:
 
 def load(settings: RunConfig) -> list[Clip]:
     """The planned clips, in memory."""
-    source = open_source(settings.source, settings.output)
+    source = open_source(settings)
     rule = settings.matting.size_rule(1)
     return [source.load(ref, rule) for ref in planned(settings)]
 
@@ -76,13 +76,13 @@ def build_rate(
     """
     shutil.rmtree(str(settings.output.root), ignore_errors=True)
     prepared = prepare(settings, writes=True)
-    shards = list(prepared.shards)
+    shards = prepared.plan.shards
     with contextlib.closing(crew_of(settings, prepared.fingerprint, shards)) as crew:  # type: ignore[type-var]
         crew.start()  # type: ignore[attr-defined]
         built = prepared.begin()
         start = time.perf_counter()
         with open_display(shards, 1e9) as display:
-            run_shards(crew, shards, built, settings, threading.Event(), display)  # type: ignore[arg-type]
+            run_shards(crew, prepared.pending, built, settings, threading.Event(), display)  # type: ignore[arg-type]
         seconds = time.perf_counter() - start
     report = built.report()
     assert report.state == "complete"
@@ -213,8 +213,8 @@ def peak(source: str, out: str, matting: str) -> float:
     crew.start()
     before = _high_water()
     built = prepared.begin()
-    with open_display(prepared.shards, 1e9) as display:
-        run_shards(crew, list(prepared.shards), built, settings, threading.Event(), display)
+    with open_display(prepared.plan.shards, 1e9) as display:
+        run_shards(crew, prepared.pending, built, settings, threading.Event(), display)
     crew.close()
     assert built.report().clips["published"] == len(planned(settings))
     return (_high_water() - before) / 1e9

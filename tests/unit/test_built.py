@@ -116,7 +116,7 @@ def test_a_missing_or_broken_plan_is_refused(small_set: Path, data: bytes | None
     (small_set / layout.PLAN).unlink()
     if data is not None:
         (small_set / layout.PLAN).write_bytes(data)
-    with pytest.raises(OutputError, match=r"plan\.parquet .* cannot be read"):
+    with pytest.raises(OutputError, match=r"plan\.parquet"):
         opened(small_set)
 
 
@@ -133,5 +133,5 @@ def test_a_broken_receipt_manifest_or_failure_is_an_output_error(small_set: Path
     with pytest.raises(OutputError, match="remove it, and `mav build` builds the shard anew"):
         built.receipts()
     built.storage.put(layout.failure("mav-000000"), b"{}")
-    with pytest.raises(OutputError, match=r"failures/mav-000000\.json"):
+    with pytest.raises(OutputError, match="failures/"):
         built.failures()

@@ -11,7 +11,8 @@ import pytest
 from mav_pipeline.dataset.built import BuiltSet
 from mav_pipeline.errors import Interrupted, ShardError
 from mav_pipeline.runtime.driver import over_budget, run_shards
-from mav_pipeline.schema import RunReport, ShardSpec
+from mav_pipeline.runtime.queue import Task
+from mav_pipeline.schema import Plan, RunReport, ShardSpec
 from mav_pipeline.storage import LocalStorage
 from tests.fakes import FakeCrew, FakeDisplay, config
 
@@ -31,8 +32,8 @@ def run(
     display = FakeDisplay()
     run_shards(
         crew,
-        SHARDS,
-        BuiltSet(LocalStorage(root), {}, SHARDS),
+        [Task(shard) for shard in SHARDS],
+        BuiltSet(LocalStorage(root), {}, Plan(tuple(SHARDS), {})),
         config({"runtime.max_attempts": attempts, "runtime.retry_wait_s": 0}),
         stop or threading.Event(),
         display,

@@ -16,7 +16,7 @@ from mav_pipeline.plan import (
     changed_keys,
     fingerprint,
     from_table,
-    make_shards,
+    make_plan,
     select,
     to_table,
 )
@@ -40,7 +40,7 @@ UNIQUE = st.lists(CLIPS, max_size=12, unique_by=lambda clip: clip.video_id)
 
 def clip(video_id: str, folder: str = "", version: str = "1") -> ClipRef:
     refs = [
-        FileRef(role, f"{folder}{video_id}{suffix}", 0, 10, version)
+        FileRef(role, uri := f"{folder}{video_id}{suffix}", 0, 10, version, uri)
         for role, suffix in (("video", ".mp4"), ("manual", "_manual.json"))
     ]
     return ClipRef(video_id, tuple(refs))
@@ -52,7 +52,7 @@ def ids(clips: list[ClipRef]) -> list[str]:
 
 @given(UNIQUE, st.integers(1, 5))
 def test_shards_partition_the_clips_in_order(clips: list[ClipRef], per_shard: int) -> None:
-    shards = make_shards(clips, per_shard)
+    shards = make_plan(clips, per_shard, {}).shards
     assert [clip for shard in shards for clip in shard.clips] == clips
     assert [shard.index for shard in shards] == list(range(len(shards)))
     sizes = [len(shard.clips) for shard in shards]
@@ -110,13 +110,13 @@ def test_selecting_keeps_what_discovery_found_wrong() -> None:
 
 @given(UNIQUE, st.integers(1, 5))
 def test_a_plan_survives_its_table_and_its_file(clips: list[ClipRef], per_shard: int) -> None:
-    shards = make_shards(clips, per_shard)
-    assert from_table(to_table(shards)) == shards
-    assert from_table(decode_table(encode_table(to_table(shards)))) == shards
+    plan = make_plan(clips, per_shard, {"a.tar": "1"})
+    assert from_table(to_table(plan)) == plan
+    assert from_table(decode_table(encode_table(to_table(plan)))) == plan
 
 
 def test_the_same_plan_gives_the_same_bytes() -> None:
-    tables = [to_table(make_shards([clip("a"), clip("b")], 1)) for _ in range(2)]
+    tables = [to_table(make_plan([clip("a"), clip("b")], 1, {})) for _ in range(2)]
     assert encode_table(tables[0]) == encode_table(tables[1])
 
 
@@ -153,12 +153,12 @@ def test_changed_files_are_named_and_no_others(data: st.DataObject) -> None:
             expected[name] = "is gone"
         elif versions[name] == "2":
             expected[name] = "has changed"
-    lines = changed_files(make_shards(old, 2), make_shards(new, 3))
-    assert lines == sorted(
-        f"{name}{suffix} {what}"
+    changes = changed_files(make_plan(old, 2, {}), make_plan(new, 3, {}))
+    assert changes == {
+        f"{name}{suffix}": what
         for name, what in expected.items()
         for suffix in (".mp4", "_manual.json")
-    )
+    }
 
 
 @pytest.mark.parametrize("field", ["offset", "size", "version", "role"])
@@ -166,7 +166,8 @@ def test_every_field_of_a_file_counts_as_a_change(field: str) -> None:
     old = clip("a")
     value = "other" if field in ("version", "role") else 11
     new = replace(old, files=(replace(old.files[0], **{field: value}), old.files[1]))
-    assert changed_files(make_shards([old], 1), make_shards([new], 1)) == ["a.mp4 has changed"]
+    changes = changed_files(make_plan([old], 1, {}), make_plan([new], 1, {}))
+    assert changes == {"a.mp4": "has changed"}
 
 
 def test_the_fingerprint_follows_values_not_their_order() -> None:

@@ -16,7 +16,8 @@ LASTING = ShardError("matting", "ValueError", "a bug", may_pass=False)
 def queue(
     specs: list[ShardSpec] = SPECS, *, attempts: int = 3, wait: float = 2.0, jitter: float = 1.0
 ) -> ShardQueue:
-    return ShardQueue(specs, max_attempts=attempts, retry_wait_s=wait, jitter=lambda: jitter)
+    tasks = [Task(spec) for spec in specs]
+    return ShardQueue(tasks, max_attempts=attempts, retry_wait_s=wait, jitter=lambda: jitter)
 
 
 def taken(shards: ShardQueue, now: float) -> Task:

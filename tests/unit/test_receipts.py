@@ -10,9 +10,9 @@ import pytest
 from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.receipts import (
     commit,
+    published,
     read_receipt,
     record_failure,
-    shard_files,
     sweep,
 )
 from mav_pipeline.errors import TransientError
@@ -189,11 +189,11 @@ def test_a_sweep_asks_the_receipt_just_before_each_delete(
     assert not storage.exists(layout.data(receipt().tar.name))
 
 
-def test_no_shards_are_an_empty_list(storage: LocalStorage) -> None:
-    assert shard_files(storage) == []
-    storage.put("shards/b", b"")
-    storage.put("shards/a", b"")
-    assert shard_files(storage) == ["shards/a", "shards/b"]
+def test_published_shards_are_those_with_a_receipt(storage: LocalStorage) -> None:
+    assert published(storage) == []
+    for name in ("mav-000002.json", "mav-000001.json", f"mav-000003-{'a' * 16}.tar"):
+        storage.put(f"shards/{name}", b"")
+    assert published(storage) == ["mav-000001", "mav-000002"]
 
 
 def test_names_are_told_from_strangers() -> None:

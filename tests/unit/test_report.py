@@ -111,14 +111,14 @@ def _build(
     storage = LocalStorage(root)
     problem = Problem("failed", "bad_id", f"plan of video: {HOSTILE_ID}")
     clips = [ClipRef(name, (), problem if name == HOSTILE_ID else None) for name in ids]
-    shards = plan.make_shards(clips, 2)
+    planned = plan.make_plan(clips, 2, {})
     run = {
         "fingerprint": "f" * 64,
         "config": config.to_mapping(),
         "weights": {},
         "versions": {"mav_pipeline": "1.2.3"},
     }
-    storage.put(layout.PLAN, encode_table(plan.to_table(shards)))
+    storage.put(layout.PLAN, encode_table(plan.to_table(planned)))
     storage.put(layout.RUN, json.dumps(run).encode())
     builder = ShardBuilder(
         config=config,
@@ -129,7 +129,7 @@ def _build(
     )
     with contextlib.closing(builder):
         builder.setup()
-        for shard in shards[:publish]:
+        for shard in planned.shards[:publish]:
             builder.build(shard)
     return BuiltSet.open(storage)
 

@@ -21,16 +21,16 @@ FIRST, SECOND = moving_box(3), moving_box(3, top=30, side=12)
 def source(root: Path, rgb: str = "source", **keys: Any) -> Any:
     chosen = {"name": "sav_eval", "masklets": "gt", "root": str(root), **keys}
     run = config({f"source.{key}": value for key, value in chosen.items()} | {"output.rgb": rgb})
-    return open_source(run.source, run.output)
+    return open_source(run)
 
 
 def discover(root: Path) -> list[ClipRef]:
-    return list(source(root).discover())
+    return list(source(root).discover().clips)
 
 
 def load(root: Path, rgb: str = "source", **keys: Any) -> Clip:
     found = source(root, rgb, **keys)
-    (ref,) = found.discover()
+    (ref,) = found.discover().clips
     assert ref.problem is None, ref.problem
     clip = found.load(ref, NATIVE)
     assert isinstance(clip, Clip)
@@ -302,5 +302,5 @@ def test_palettes_without_a_label_have_no_masklets(tmp_path: Path) -> None:
 def test_a_measure_counts_objects_and_their_pngs(tmp_path: Path) -> None:
     sav_val(tmp_path)
     found = source(tmp_path)
-    measure = found.measure(found.discover()[0])
+    measure = found.measure(found.discover().clips[0])
     assert (measure.masklets, measure.alpha_frames, measure.pixels) == (2, 5, WIDTH * HEIGHT)

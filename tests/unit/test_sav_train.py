@@ -38,17 +38,17 @@ def source(root: Path, **keys: Any) -> Any:
     run = config(
         {f"source.{key}": value for key, value in keys.items()} | {"source.root": str(root)}
     )
-    return open_source(run.source, run.output)
+    return open_source(run)
 
 
 def discover(root: Path, **keys: Any) -> list[ClipRef]:
-    return list(source(root, **keys).discover())
+    return list(source(root, **keys).discover().clips)
 
 
 def load(root: Path, **keys: Any) -> Clip:
     """The only clip under ``root``."""
     found = source(root, **keys)
-    (ref,) = found.discover()
+    (ref,) = found.discover().clips
     assert ref.problem is None
     clip = found.load(ref, NATIVE)
     assert isinstance(clip, Clip)
@@ -217,8 +217,8 @@ def test_rgb_is_what_the_output_asks_for(tmp_path: Path) -> None:
         ("none", []),
     ):
         run = config({"source.root": str(tmp_path), "output.rgb": kind})
-        found = open_source(run.source, run.output)
-        clip = found.load(found.discover()[0], NATIVE)
+        found = open_source(run)
+        clip = found.load(found.discover().clips[0], NATIVE)
         assert [name for name, _ in clip.rgb] == names
 
 
@@ -387,7 +387,7 @@ def test_guards_skip_with_the_value_and_the_setting(
 def test_a_file_that_changed_since_the_plan_is_named(tmp_path: Path, name: str, role: str) -> None:
     write_clip(tmp_path, "a")
     found = source(tmp_path)
-    (ref,) = found.discover()
+    (ref,) = found.discover().clips
     stat = (tmp_path / name).stat()
     os.utime(tmp_path / name, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1))
     for reason in ("changed", "missing"):
@@ -404,7 +404,7 @@ def test_a_measure_is_what_loading_gives(tmp_path: Path) -> None:
     box = moving_box(3)
     write_clip(tmp_path, "a", {0: box, 1: [None] * 3, 2: [box[0], NOTHING, box[2]]})
     found = source(tmp_path)
-    (ref,) = found.discover()
+    (ref,) = found.discover().clips
     measure = found.measure(ref)
     assert (measure.masklets, measure.alpha_frames) == (2, 5)
     assert measure.pixels == WIDTH * HEIGHT
@@ -413,7 +413,7 @@ def test_a_measure_is_what_loading_gives(tmp_path: Path) -> None:
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data is not on this machine")
 def test_real_sav_masklets_load() -> None:
     found = source(SHARED, masklets="both", include=["sav_000001"])
-    ref = next(ref for ref in found.discover() if ref.video_id == "sav_000001")
+    ref = next(ref for ref in found.discover().clips if ref.video_id == "sav_000001")
     clip = found.load(ref, NATIVE)
     assert len(clip.frame_indices) == 49
     assert {masklet.kind for masklet in clip.masklets} == {"manual", "auto"}

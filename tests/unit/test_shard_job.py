@@ -21,7 +21,7 @@ from mav_pipeline.dataset.manifest import decode_rows
 from mav_pipeline.dataset.shards import read_samples
 from mav_pipeline.errors import BackendError, InputError, Interrupted, ShardError, TransientError
 from mav_pipeline.masks import decode_rle
-from mav_pipeline.plan import make_shards, select
+from mav_pipeline.plan import make_plan, select
 from mav_pipeline.schema import STAGES, ShardReceipt, ShardSpec
 from mav_pipeline.sources import open_source
 from mav_pipeline.storage import LocalStorage
@@ -61,7 +61,7 @@ def run_config(clips: Path, out: Path, **keys: Any) -> Any:
 
 def spec(clips: Path) -> ShardSpec:
     run = run_config(clips, clips)
-    (shard,) = make_shards(select(open_source(run.source, run.output).discover()), 32)
+    (shard,) = make_plan(select(open_source(run).discover().clips), 32, {}).shards
     return shard
 
 
@@ -74,7 +74,7 @@ def build(
     keys: dict[str, Any] | None = None,
 ) -> ShardReceipt:
     run = run_config(clips, out, **(keys or {}))
-    source = FailingSource(open_source(run.source, run.output), load_errors or {})
+    source = FailingSource(open_source(run), load_errors or {})
     with open_builder(run, backend=backend, source=source) as builder:
         return builder.build(spec(clips))
 
@@ -432,7 +432,7 @@ def test_a_closed_builder_leaves_no_thread_behind(clips: Path, out: Path) -> Non
 def test_after_a_failed_shard_the_builder_builds_the_next(clips: Path, out: Path) -> None:
     errors: dict[str, BaseException] = {IDS[0]: OSError(5, "Input/output error")}
     run = run_config(clips, out)
-    source = FailingSource(open_source(run.source, run.output), errors)
+    source = FailingSource(open_source(run), errors)
     with open_builder(run, source=source) as builder:
         with pytest.raises(ShardError):
             builder.build(spec(clips))

@@ -1,0 +1,72 @@
+"""One Ray actor as the crew sees it: the process, where it is, what it has been given."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import ray
+from ray.exceptions import ActorDiedError, RayError, RayTaskError
+
+from mav_pipeline.runtime.queue import Task
+from mav_pipeline.runtime.worker import Worker
+from mav_pipeline.shard_job import Progress
+
+_IN_FLIGHT = 2  # a worker's shard, and the next one
+CALLS = _IN_FLIGHT + 1  # and room for a look at its progress
+
+
+class Actor(Worker):
+    """The worker as Ray sees it."""
+
+    def start(self) -> str:
+        """Sets up; returns the id of the node that it is on."""
+        self.setup()
+        return str(ray.get_runtime_context().get_node_id())
+
+
+@dataclass(slots=True)
+class Hand:
+    """One actor and what it has been given, oldest first.
+
+    Attributes:
+        starting: ObjectRef of ``start``; None once it has.
+        is_fresh: nothing has been built in its process.
+        clip: the clip that it has alone in its process.
+    """
+
+    actor: Any
+    starting: Any
+    node: str = ""
+    tasks: dict[Any, Task] = field(default_factory=dict)
+    is_fresh: bool = True
+    clip: str | None = None
+    since: float = field(default_factory=time.monotonic)
+    progress: Progress = field(default_factory=Progress)
+    asked: Any = None  # ObjectRef of a progress call under way
+
+    @property
+    def is_idle(self) -> bool:
+        return self.starting is None and not self.tasks
+
+    @property
+    def has_room(self) -> bool:
+        """For one more task, beside those it has."""
+        alone = any(task.alone for task in self.tasks.values())
+        return self.starting is None and not alone and len(self.tasks) < _IN_FLIGHT
+
+
+def cluster_resources() -> dict[str, float]:
+    return dict(ray.cluster_resources())  # type: ignore[no-untyped-call]
+
+
+def went(error: RayError, node: str) -> bool:
+    """Whether a worker's whole node went, or is about to: Ray tells a death once it knows why."""
+    alive = {found["NodeID"] for found in ray.nodes() if found["Alive"]}  # type: ignore[no-untyped-call]
+    return node not in alive or (isinstance(error, ActorDiedError) and error.preempted)
+
+
+def cause_of(error: RayTaskError) -> Exception:
+    """The error as the worker raised it."""
+    return error.cause if isinstance(error.cause, Exception) else error

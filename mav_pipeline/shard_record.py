@@ -1,0 +1,70 @@
+"""What is known of a shard while it is built: its rows and counts so far, and then its receipt."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from mav_pipeline import __version__
+from mav_pipeline.clip_job import ClipOutcome
+from mav_pipeline.dataset import layout
+from mav_pipeline.dataset.manifest import Row
+from mav_pipeline.schema import DataFile, ShardReceipt, ShardSpec
+from mav_pipeline.stages import StageTimes
+
+
+@dataclass(slots=True)
+class ShardRecord:
+    """The state of one build of a shard."""
+
+    spec: ShardSpec
+    times: StageTimes = field(default_factory=StageTimes)
+    rows: list[Row] = field(default_factory=list)
+    clips: Counter[str] = field(default_factory=Counter)
+    frames: int = 0
+
+    def take(self, outcome: ClipOutcome) -> None:
+        """Adds what became of the next clip."""
+        self.rows += outcome.rows
+        self.clips[outcome.status] += 1
+        self.clips["samples"] += outcome.sample is not None
+        self.frames += outcome.frames
+
+    def receipt(
+        self,
+        tar: DataFile,
+        manifest: DataFile,
+        *,
+        fingerprint: str,
+        attempt: int,
+        notes: tuple[str, ...],
+    ) -> ShardReceipt:
+        """The receipt of the finished shard, as of now and here."""
+        statuses = Counter(row["status"] for row in self.rows if row.get("masklet") is not None)
+        return ShardReceipt(
+            shard=self.spec.name,
+            fingerprint=fingerprint,
+            tar=tar,
+            manifest=manifest,
+            clips={
+                "planned": len(self.spec.clips),
+                **{key: self.clips[key] for key in ("published", "failed", "skipped", "samples")},
+            },
+            masklets={key: statuses[key] for key in ("accepted", "rejected", "skipped", "failed")},
+            frames=self.frames,
+            stages_s=self.times.seconds(),
+            worker={"host": socket.gethostname(), "pid": os.getpid()},
+            code_version=__version__,
+            attempts=attempt,
+            reasons=dict(Counter(reason for row in self.rows for reason in row["reasons"])),
+            notes=notes,
+            published_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        )
+
+
+def data_file(shard: str, suffix: str, sha256: str, size: int) -> DataFile:
+    """A finished file of a shard, under the name that says its content."""
+    return DataFile(layout.data_name(shard, sha256, suffix), size, sha256)

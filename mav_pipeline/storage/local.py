@@ -1,0 +1,181 @@
+"""A folder: files appear under their final name whole and synced, or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+from collections.abc import Callable, Iterator, Sequence
+from io import BufferedReader
+from pathlib import Path
+
+from mav_pipeline.errors import OutputError
+from mav_pipeline.storage.base import Changed
+from mav_pipeline.storage.names import Entry, Upload, temporary_name
+
+_PLACE_ATTEMPTS = 3
+
+
+class LocalStorage:
+    """See ``Storage``."""
+
+    parallel = 4
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root).expanduser().absolute()
+
+    def __repr__(self) -> str:
+        return str(self.root)
+
+    # reading
+
+    def entries(self, folder: str = "") -> Iterator[Entry]:
+        """All files below ``folder``, depth first in name order; follows no links to folders.
+
+        Raises:
+            OSError: the folder cannot be listed.
+        """
+        with os.scandir(self.root / folder) as scan:
+            found = sorted(scan, key=lambda entry: entry.name)
+        prefix = f"{folder}/" if folder else ""
+        for entry in found:
+            name = f"{prefix}{entry.name}"
+            if entry.is_dir(follow_symlinks=False):
+                yield from self.entries(name)
+            else:
+                with contextlib.suppress(
+                    FileNotFoundError
+                ):  # gone since the listing, or a dangling link
+                    stat = entry.stat()
+                    yield Entry(name, stat.st_size, str(stat.st_mtime_ns))
+
+    def exists(self, name: str) -> bool:
+        return (self.root / name).is_file()
+
+    def size(self, name: str) -> int | None:
+        """Bytes of a file, or None where there is none."""
+        try:
+            return (self.root / name).stat().st_size
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def read(self, name: str) -> bytes:
+        """A whole file. Raises FileNotFoundError."""
+        return (self.root / name).read_bytes()
+
+    def open(self, name: str) -> BufferedReader:
+        """A file as a seekable stream. Raises FileNotFoundError."""
+        return (self.root / name).open("rb")
+
+    def read_range(self, name: str, offset: int, count: int, version: str) -> bytes:
+        with self.open(name) as file:
+            if str(os.fstat(file.fileno()).st_mtime_ns) != version:
+                raise Changed(errno.ESTALE, "another version", name)
+            file.seek(offset)
+            return file.read(count)
+
+    # writing
+
+    def temporary(self, name: str) -> Path:
+        """A path to write what shall be published as ``name``: same folder, a name of our form."""
+        final = self.root / name
+        final.parent.mkdir(parents=True, exist_ok=True)
+        return final.parent / temporary_name(final.name)
+
+    def publish(self, path: Path, name: str) -> None:
+        """Makes the finished file at ``path`` appear as ``name``; ``path`` itself stays.
+
+        ``name`` is taken to describe the content: where it exists already, nothing is done.
+        """
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+        with contextlib.suppress(FileExistsError):
+            os.link(path, self.root / name)
+        _sync_folder((self.root / name).parent)
+
+    def create(self, name: str, data: bytes) -> bool:
+        try:
+            self._place(name, data, os.link)
+        except FileExistsError:
+            return False
+        return True
+
+    def swap(self, name: str, old: bytes, new: bytes) -> bool:
+        path = self.root / name
+        try:
+            with path.open("rb") as file:
+                # Whoever swaps holds the lock of the file that lies there: a second one, once the
+                # lock is his, finds that another file does.
+                fcntl.flock(file, fcntl.LOCK_EX)
+                if not os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                    return False
+                if file.read() != old:
+                    return False
+                self._place(name, new, os.replace)
+                return True
+        except FileNotFoundError:
+            return False
+
+    def put(self, name: str, data: bytes) -> None:
+        """Creates or replaces ``name`` whole."""
+        self._place(name, data, os.replace)
+
+    def delete(self, name: str) -> None:
+        """Removes a file; one that is gone already is fine."""
+        (self.root / name).unlink(missing_ok=True)
+
+    def uploads(self) -> Sequence[Upload]:
+        return ()
+
+    def abort(self, upload: Upload) -> None:
+        raise AssertionError("a folder has no uploads")
+
+    def probe(self) -> None:
+        """Checks that this folder can keep our promises: whole files, created once.
+
+        Raises:
+            OutputError: it cannot be written, or its file system has no hard links.
+        """
+        name = temporary_name("probe")
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            try:
+                if not self.create(name, b"") or self.create(name, b""):
+                    raise OutputError(
+                        f"output.root={self} lies on a file system whose hard links overwrite, so "
+                        "receipts could be written twice; choose another file system"
+                    )
+            finally:
+                self.delete(name)
+        except OSError as error:
+            what = os.strerror(error.errno or errno.EIO)
+            raise OutputError(
+                f"output.root={self} must be a writable folder with hard links: {what}"
+            ) from error
+
+    def _place(self, name: str, data: bytes, place: Callable[[Path, Path], None]) -> None:
+        for attempt in range(_PLACE_ATTEMPTS):
+            path = self.temporary(name)
+            try:
+                with path.open("xb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                place(path, self.root / name)
+            except FileNotFoundError:  # another builder's sweep took it for a dead one's
+                if attempt == _PLACE_ATTEMPTS - 1:
+                    raise
+            else:
+                break
+            finally:
+                path.unlink(missing_ok=True)
+        _sync_folder((self.root / name).parent)
+
+
+def _sync_folder(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

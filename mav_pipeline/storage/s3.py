@@ -1,0 +1,253 @@
+"""A prefix in a bucket of S3 or of a server that speaks its protocol.
+
+Objects appear whole by themselves. What is written once goes by ``IfNoneMatch`` and ``IfMatch``,
+and an answer that was lost is told from a race by reading back. Credentials come from the standard
+AWS chain alone and stand in no message.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import io
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from mav_pipeline.errors import OutputError
+from mav_pipeline.storage.base import Changed
+from mav_pipeline.storage.names import Entry, Upload, temporary_name
+from mav_pipeline.storage.ranged import RangedFile
+from mav_pipeline.storage.s3_errors import ATTEMPTS, as_os_errors, attempts, error_code
+from mav_pipeline.storage.scratch import scratch_folder
+
+_PARALLEL = 32
+_BLOCK = 8 << 20  # bytes a read of a stream, and a part of an upload
+
+
+class S3Storage:
+    """See ``Storage``; construction asks no server.
+
+    Args:
+        uri: ``s3://bucket/prefix``.
+        endpoint_url: of an S3-compatible server; None is AWS.
+
+    Raises:
+        ImportError: boto3 is not installed.
+        ValueError: the endpoint is no URL.
+    """
+
+    parallel = _PARALLEL
+
+    def __init__(self, uri: str, endpoint_url: str | None) -> None:
+        import boto3
+        from botocore.config import Config
+
+        self.uri = uri.rstrip("/")
+        self._bucket, _, prefix = self.uri.removeprefix("s3://").partition("/")
+        self._prefix = f"{prefix}/" if prefix else ""
+        config = Config(
+            retries={"mode": "adaptive", "total_max_attempts": ATTEMPTS},
+            max_pool_connections=_PARALLEL,
+            connect_timeout=10,
+            read_timeout=60,
+        )
+        session = boto3.Session()  # its own: the default one keeps the first credentials it saw
+        self._client: Any = session.client("s3", endpoint_url=endpoint_url, config=config)
+
+    def __repr__(self) -> str:
+        return self.uri
+
+    # reading
+
+    def entries(self, folder: str = "") -> Iterator[Entry]:
+        prefix = self._prefix + (f"{folder}/" if folder else "")
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket, Prefix=prefix
+        )
+        with self._errors(folder or "."):
+            for page in pages:
+                for found in page.get("Contents", ()):
+                    name = found["Key"].removeprefix(self._prefix)
+                    if not name.endswith("/"):  # the console's marker of an empty folder
+                        yield Entry(name, found["Size"], found["ETag"].strip('"'))
+
+    def exists(self, name: str) -> bool:
+        return self.size(name) is not None
+
+    def size(self, name: str) -> int | None:
+        try:
+            return int(self._head(name)["ContentLength"])
+        except FileNotFoundError:
+            return None
+
+    def read(self, name: str) -> bytes:
+        return self._read(name)[0]
+
+    def open(self, name: str) -> io.BufferedReader:
+        head = self._head(name)
+        get = functools.partial(self._get, name, version=head["ETag"].strip('"'))
+        return io.BufferedReader(RangedFile(get, head["ContentLength"]), _BLOCK)
+
+    def read_range(self, name: str, offset: int, count: int, version: str) -> bytes:
+        if count == 0:  # HTTP knows no empty range
+            if self._head(name)["ETag"].strip('"') != version:
+                raise Changed(name)
+            return b""
+        return self._get(name, offset, count, version)
+
+    def download(self, name: str, size: int, path: Path) -> None:
+        """Fetches an object of ``size`` bytes to ``path``, going on where an earlier try broke off.
+
+        What has come so far stays in ``<path>.part``.
+        """
+        part = path.with_name(f"{path.name}.part")
+        with part.open("ab") as file:
+            if file.tell() > size:
+                file.truncate(0)
+            while file.tell() < size:
+                file.write(self._get(name, file.tell(), _BLOCK, None))
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+
+    # writing
+
+    def temporary(self, name: str) -> Path:
+        return scratch_folder() / temporary_name(name.rpartition("/")[2])
+
+    def publish(self, path: Path, name: str) -> None:
+        from boto3.s3.transfer import TransferConfig
+
+        if self.size(name) == path.stat().st_size:
+            return
+        config = TransferConfig(multipart_threshold=2 * _BLOCK, multipart_chunksize=_BLOCK)
+        with self._errors(name):
+            self._client.upload_file(str(path), self._bucket, self._key(name), Config=config)
+
+    def create(self, name: str, data: bytes) -> bool:
+        return self._put_if(name, data, IfNoneMatch="*")
+
+    def swap(self, name: str, old: bytes, new: bytes) -> bool:
+        try:
+            held, etag = self._read(name)
+            return held == old and self._put_if(name, new, IfMatch=etag)
+        except FileNotFoundError:
+            return False
+
+    def put(self, name: str, data: bytes) -> None:
+        with self._errors(name):
+            self._client.put_object(Bucket=self._bucket, Key=self._key(name), Body=data)
+
+    def delete(self, name: str) -> None:
+        with self._errors(name), contextlib.suppress(FileNotFoundError):
+            self._client.delete_object(Bucket=self._bucket, Key=self._key(name))
+
+    def uploads(self) -> Sequence[Upload]:
+        with self._errors("."):
+            pages = self._client.get_paginator("list_multipart_uploads").paginate(
+                Bucket=self._bucket, Prefix=self._prefix
+            )
+            found = [entry for page in pages for entry in page.get("Uploads", ())]
+        return [Upload(e["Key"].removeprefix(self._prefix), e["UploadId"]) for e in found]
+
+    def abort(self, upload: Upload) -> None:
+        where = {"Bucket": self._bucket, "Key": self._key(upload.name), "UploadId": upload.id}
+        try:
+            with self._errors(upload.name):
+                self._client.abort_multipart_upload(**where)
+        except FileNotFoundError:
+            return
+
+    def probe(self) -> None:
+        name = temporary_name("probe")
+        try:
+            try:
+                if not self.create(name, b"1") or self.create(name, b"2"):
+                    self._refuse("overwrites an object in spite of IfNoneMatch")
+                if self.swap(name, b"2", b"3") or not self.swap(name, b"1", b"3"):
+                    self._refuse("does not swap an object")
+                if self._put_if(name, b"4", IfMatch='"00000000000000000000000000000000"'):
+                    self._refuse("overwrites an object in spite of IfMatch")
+            finally:
+                self.delete(name)
+        except OSError as error:
+            cause = f"output.root={self} must be a bucket that can be written: {error.strerror}"
+            raise OutputError(f"{cause}; see storage.endpoint_url and the credentials") from error
+
+    # requests
+
+    def _refuse(self, what: str) -> None:
+        raise OutputError(
+            f"output.root={self}: the server {what}, so two builders could both publish a shard; "
+            "use AWS, or a server that keeps conditional writes"
+        )
+
+    def _errors(self, name: str, *, retry: bool = False) -> contextlib.AbstractContextManager[None]:
+        return as_os_errors(f"{self.uri}/{name}", retry=retry)
+
+    def _key(self, name: str) -> str:
+        return f"{self._prefix}{name}"
+
+    def _head(self, name: str) -> dict[str, Any]:
+        with self._errors(name):
+            return dict(self._client.head_object(Bucket=self._bucket, Key=self._key(name)))
+
+    def _read(self, name: str) -> tuple[bytes, str]:
+        """A whole small object and its etag."""
+        for left in attempts():
+            with self._errors(name, retry=left > 0), self._object(name) as answer:
+                return answer["Body"].read(), answer["ETag"]
+        raise AssertionError
+
+    def _get(self, name: str, offset: int, count: int, version: str | None) -> bytes:
+        """Up to ``count`` bytes from ``offset`` on; goes on where a body breaks off."""
+        data = bytearray()
+        for left in attempts():
+            wanted: dict[str, Any] = {
+                "Range": f"bytes={offset + len(data)}-{offset + count - 1}",
+                **({"IfMatch": f'"{version}"'} if version else {}),
+            }
+            with self._errors(name, retry=left > 0), self._object(name, **wanted) as answer:
+                if answer is None:  # nothing there: past the end
+                    break
+                for block in answer["Body"].iter_chunks(1 << 18):
+                    data += block
+                break
+        return bytes(data)
+
+    @contextlib.contextmanager
+    def _object(self, name: str, **wanted: Any) -> Iterator[Any]:
+        from botocore.exceptions import ClientError
+
+        try:
+            answer = self._client.get_object(Bucket=self._bucket, Key=self._key(name), **wanted)
+        except ClientError as error:
+            if error_code(error) not in ("416", "InvalidRange"):
+                raise
+            yield None
+            return
+        try:
+            yield answer
+        finally:
+            answer["Body"].close()
+
+    def _put_if(self, name: str, data: bytes, **condition: str) -> bool:
+        """A conditional put; what a refused one finds there may be its own, the answer lost."""
+        for left in attempts():
+            try:
+                with self._errors(name, retry=left > 0):
+                    self._client.put_object(
+                        Bucket=self._bucket, Key=self._key(name), Body=data, **condition
+                    )
+                    return True
+            except Changed:
+                return self._holds(name, data)
+        raise AssertionError
+
+    def _holds(self, name: str, data: bytes) -> bool:
+        try:
+            return self.read(name) == data
+        except FileNotFoundError:
+            return False
