@@ -1,0 +1,45 @@
+"""Clips that do harm to the process that reads them; Python imports this where PYTHONPATH says so.
+
+    MAV_POISON=kill:sav_000003    SIGKILL to whichever process reads that clip
+    MAV_POISON=hang:sav_000003    that process never comes back
+    MAV_POISON=slow:*             every clip takes two seconds
+
+With MAV_POISON_ONCE=<a path> only the first process that gets there is struck.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from typing import Any
+
+_LONG_S = 3600.0
+
+
+def _strike(harm: str) -> None:
+    if once := os.environ.get("MAV_POISON_ONCE"):
+        try:
+            os.close(os.open(once, os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            return
+    if harm == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(_LONG_S if harm == "hang" else 2.0)
+
+
+def _poison(harm: str, victim: str) -> None:
+    from mav_pipeline.sources.sav_train import SavTrain
+
+    real = SavTrain.load
+
+    def load(self: Any, ref: Any, rule: Any) -> Any:
+        if victim in ("*", ref.video_id):
+            _strike(harm)
+        return real(self, ref, rule)
+
+    SavTrain.load = load  # type: ignore[method-assign]
+
+
+if "MAV_POISON" in os.environ:
+    _poison(*os.environ["MAV_POISON"].split(":"))
