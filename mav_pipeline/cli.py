@@ -21,7 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 from mav_pipeline import report as report_module
 from mav_pipeline.config import FINGERPRINTED, RunConfig
 from mav_pipeline.dataset.built import BuiltSet, read_run
-from mav_pipeline.errors import ConfigError, Interrupted, SetupError
+from mav_pipeline.errors import ConfigError, Interrupted, SetupError, TransientError
 from mav_pipeline.runtime.crew import open_output
 from mav_pipeline.runtime.driver import build, over_budget
 from mav_pipeline.runtime.preview import preview
@@ -161,7 +161,11 @@ def _plan(config: RunConfig) -> Result:
 
 
 def _build(config: RunConfig) -> Result:
-    report = build(config)
+    try:
+        report = build(config)
+    except TransientError as error:
+        _log.error("%s", error)
+        return INCOMPLETE, {"state": "incomplete", "error": str(error)}
     _show_report(report)
     if report.state != "complete":
         _log.error("some shards failed: see failures/ in %s; run again", config.output.root)

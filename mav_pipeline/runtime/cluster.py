@@ -7,12 +7,19 @@ only, so the build shares a cluster and lets an autoscaler see what it wants.
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections import deque
 from typing import Any
 
 import ray
-from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskError
+from ray.exceptions import (
+    ActorUnavailableError,
+    GetTimeoutError,
+    RayActorError,
+    RayError,
+    RayTaskError,
+)
 
 from mav_pipeline.config import RunConfig
 from mav_pipeline.errors import SetupError, ShardError
@@ -24,6 +31,7 @@ from mav_pipeline.shard_job import Progress
 
 _log = logging.getLogger(__name__)
 
+_DOUBT_S = 120.0  # for Ray to notice that a node is gone: by default it takes half a minute
 _FIT_S = 10.0  # how often the number of workers is fitted to what there is to do
 
 
@@ -37,7 +45,8 @@ class RayCrew:
         self._gone = Progress()  # totals of workers that are no more
         self._ended: list[Outcome] = []
         self._next_fit = self._next_swap = 0.0
-        self._started_ray = False
+        # A cluster of others may grow by what is asked of it; one that we start has what it has.
+        self._is_ours = not (config.runtime.address or os.environ.get("RAY_ADDRESS"))
 
     def start(self) -> None:
         runtime = self._config.runtime
@@ -54,7 +63,6 @@ class RayCrew:
                     f"runtime.address={runtime.address}: no Ray cluster answers ({error}); "
                     "start one, or leave the key null to start one here"
                 ) from error
-            self._started_ray = True
         first = self._hire()
         try:
             first.node = ray.get(first.starting, timeout=runtime.start_timeout_s)
@@ -85,7 +93,8 @@ class RayCrew:
         self._give(hand, task, hand.actor.build.remote(task))
 
     def wait(self, timeout_s: float) -> list[Outcome]:
-        refs = [ref for hand in self._hands for ref in hand.tasks]
+        self._clear_doubts()
+        refs = [ref for hand in self._hands if hand.doubt is None for ref in hand.tasks]
         if not refs:
             time.sleep(timeout_s)
         else:
@@ -113,8 +122,7 @@ class RayCrew:
         for hand in self._hands:
             ray.kill(hand.actor)
         self._hands.clear()
-        if self._started_ray:
-            ray.shutdown()
+        ray.shutdown()
 
     # workers
 
@@ -169,7 +177,7 @@ class RayCrew:
         names = {"num_cpus": "CPU", "num_gpus": "GPU"}
         slots = [int(have.get(names[key], 0) // need) for key, need in self._resources().items()]
         at_work = self.workers()
-        return min(slots) if self._started_ray else max(min(slots), at_work + max(1, at_work))
+        return min(slots) if self._is_ours else max(min(slots), at_work + max(1, at_work))
 
     def _meet(self) -> None:
         """Takes in the workers that have started, and those that could not."""
@@ -231,6 +239,9 @@ class RayCrew:
             if not isinstance(cause, ShardError):
                 raise cause from error
             result = cause
+        except ActorUnavailableError:  # dead, cut off, or with its node: Ray does not know yet
+            hand.doubt, hand.since = hand.actor.progress.remote(), time.monotonic()
+            return
         except RayError as error:
             self._give_up(hand, f"the worker died: {type(error).__name__}", went(error, hand.node))
             return
@@ -244,10 +255,33 @@ class RayCrew:
         hand.since, hand.clip = time.monotonic(), None
         self._ended.append(Outcome(hand.tasks.pop(ref), result))
 
+    def _clear_doubts(self) -> None:
+        """Asks workers that could not be reached until Ray knows what became of them."""
+        for hand in [hand for hand in self._hands if hand.doubt is not None]:
+            if not ray.wait([hand.doubt], timeout=0)[0]:
+                continue
+            try:
+                ray.get(hand.doubt)
+            except ActorUnavailableError:
+                if time.monotonic() - hand.since < _DOUBT_S:
+                    hand.doubt = hand.actor.progress.remote()
+                    continue
+                with_node = True
+            except RayError as error:
+                with_node = went(error, hand.node)
+            else:
+                with_node = True  # it is there, what it had is not: the network was at fault
+            self._give_up(hand, "the worker could not be reached", with_node)
+
     def _kill_overdue(self) -> None:
         limit = self._config.runtime.shard_timeout_s
         for hand in list(self._hands):
-            if limit and hand.tasks and time.monotonic() - hand.since > limit:
+            if (
+                limit
+                and hand.tasks
+                and hand.doubt is None
+                and time.monotonic() - hand.since > limit
+            ):
                 self._give_up(hand, f"nothing done within runtime.shard_timeout_s={limit}", False)
 
     def _give_up(self, hand: Hand, why: str, with_node: bool) -> None:

@@ -10,18 +10,18 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 
 from mav_pipeline.config import RunConfig
 from mav_pipeline.dataset.built import BuiltSet
 from mav_pipeline.dataset.final import finalize, is_final
 from mav_pipeline.dataset.receipts import record_failure
-from mav_pipeline.errors import Interrupted
+from mav_pipeline.errors import Interrupted, TransientError
 from mav_pipeline.report import write_report
 from mav_pipeline.runtime.crew import Crew
 from mav_pipeline.runtime.local import LocalCrew
-from mav_pipeline.runtime.preflight import prepare
+from mav_pipeline.runtime.preflight import Prepared, prepare
 from mav_pipeline.runtime.progress import Display, open_display
 from mav_pipeline.runtime.queue import Lost, ShardQueue, Task
 from mav_pipeline.schema import RunReport, ShardFailure, ShardReceipt
@@ -38,16 +38,27 @@ def build(config: RunConfig) -> RunReport:
     Raises:
         SetupError: before anything is written.
         Interrupted: SIGINT or SIGTERM; the output is resumable.
+        TransientError: the output failed; what it holds is whole.
     """
-    start = time.monotonic()
     prepared = prepare(config, writes=True)
-    pending, frames = prepared.pending, 0
-    with _stop_on_signals() as stop:
+    try:
+        return _built(prepared, config)
+    except OSError as error:
+        raise TransientError(
+            f"output.root={config.output.root} failed: {error}; what is published is safe, and the "
+            "same command goes on once that is mended"
+        ) from error
+
+
+def _built(prepared: Prepared, config: RunConfig) -> RunReport:
+    start, pending, frames = time.monotonic(), prepared.pending, 0
+    with _stop_on_signals() as (stop, listen):
         if not pending:
             built = prepared.begin()
         else:
             with contextlib.closing(_open_crew(config, prepared.fingerprint)) as crew:
                 crew.start()
+                listen()  # ray.init has put its own handler in the place of ours
                 built = prepared.begin()
                 shards = [task.spec for task in pending]
                 with open_display(shards, config.runtime.progress_s) as display:
@@ -56,7 +67,7 @@ def build(config: RunConfig) -> RunReport:
         if pending or not is_final(built):
             write_report(built, config.report)
             finalize(built)
-    return built.report(wall_s=time.monotonic() - start, built_frames=frames)
+        return built.report(wall_s=time.monotonic() - start, built_frames=frames)
 
 
 def over_budget(report: RunReport, config: RunConfig) -> bool:
@@ -117,20 +128,28 @@ def _record(storage: Storage, failure: ShardFailure) -> None:
 
 
 @contextlib.contextmanager
-def _stop_on_signals() -> Iterator[threading.Event]:
-    """An event that SIGINT and SIGTERM set; a second signal acts as if we were not here."""
+def _stop_on_signals() -> Iterator[tuple[threading.Event, Callable[[], None]]]:
+    """An event that SIGINT and SIGTERM set, and what makes it listen to them (again).
+
+    A second signal acts as if we were not here.
+    """
     stop = threading.Event()
 
     def handle(number: int, frame: FrameType | None) -> None:
         stop.set()
         signal.signal(number, signal.SIG_DFL)
 
+    def listen() -> None:
+        for number in before:
+            signal.signal(number, handle)
+
     if threading.current_thread() is not threading.main_thread():
-        yield stop
+        yield stop, lambda: None
         return
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    listen()
     try:
-        yield stop
+        yield stop, listen
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

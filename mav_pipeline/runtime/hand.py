@@ -45,6 +45,7 @@ class Hand:
     since: float = field(default_factory=time.monotonic)
     progress: Progress = field(default_factory=Progress)
     asked: Any = None  # ObjectRef of a progress call under way
+    doubt: Any = None  # ObjectRef of a call to a worker that could not be reached
 
     @property
     def is_idle(self) -> bool:
@@ -54,7 +55,8 @@ class Hand:
     def has_room(self) -> bool:
         """For one more task, beside those it has."""
         alone = any(task.alone for task in self.tasks.values())
-        return self.starting is None and not alone and len(self.tasks) < _IN_FLIGHT
+        here = self.starting is None and self.doubt is None
+        return here and not alone and len(self.tasks) < _IN_FLIGHT
 
 
 def cluster_resources() -> dict[str, float]:

@@ -1,16 +1,29 @@
-"""Real signals to real builds: nothing is lost but the shards in flight, and no byte differs."""
+"""The fault matrix of docs/reliability.md: real processes, real signals, and then the same bytes.
+
+Every test here lets something go wrong in a build, goes on with the same command, and compares the
+shards with those of a build that nobody disturbed.
+"""
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
+import pyarrow.parquet as pq
 import pytest
 
-from .console import REPOSITORY, interrupt, mav, shard_bytes, start
+from .console import REPOSITORY, Done, interrupt, mav, shard_bytes, start
+
+HERE = Path(__file__).parent
+NO_TOKEN = {"RAY_AUTH_MODE": "disabled", "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}
 
 #: Files that a build makes appear, in the order in which they do: all that a resume goes by.
 WRITES = {
@@ -24,14 +37,46 @@ WRITES = {
 }
 
 
-def receipts(root: Path) -> int:
-    return len(list(root.glob("shards/mav-??????.json")))
+class Trial:
+    """One build that is to be disturbed: its output, its command, and what must come of it."""
+
+    def __init__(self, root: Path, args: tuple[str, ...], expected: dict[str, str]) -> None:
+        self.root, self.expected = root, expected
+        self.words = ("build", *args, f"output.root={root}")
+
+    def receipts(self) -> int:
+        return len(list(self.root.glob("shards/mav-??????.json")))
+
+    def receipt(self, shard: int) -> dict[str, object]:
+        return json.loads((self.root / f"shards/mav-{shard:06d}.json").read_text())
+
+    def struck(self, signal_name: str, when: str, pattern: str) -> list[str]:
+        """The command, with a signal to itself at a write."""
+        script = str(HERE / "signal_at.py")
+        return [sys.executable, script, signal_name, when, pattern, *self.words]
+
+    def whole_so_far(self) -> None:
+        """Whatever has appeared in ``shards/`` has its final bytes."""
+        if (self.root / "shards").is_dir():
+            assert shard_bytes(self.root).items() <= self.expected.items()
+
+    def ends_well(self, *more: str) -> Done:
+        """The same command completes the set, byte for byte, with nothing left over."""
+        done = mav(*self.words, *more, "--json", env=NO_TOKEN)
+        assert (done.code, done.json["state"]) == (0, "complete"), done.stderr
+        self.is_whole()
+        return done
+
+    def is_whole(self) -> None:
+        assert shard_bytes(self.root) == self.expected
+        verified = mav("verify", f"output.root={self.root}", "verify.deep=true", "--json").json
+        assert (verified["ok"], verified["strays"]) == (True, []), verified
 
 
 @pytest.fixture(scope="module")
 def binary_args(build_args: tuple[str, ...]) -> tuple[str, ...]:
-    """The build of these tests: what is killed is the writing, so the matting may be cheap."""
-    return (*build_args, "matting=binary")
+    """What is hurt is the writing and the running, so the matting may be cheap."""
+    return (*build_args, "matting=binary", "runtime.retry_wait_s=0.1")
 
 
 @pytest.fixture(scope="module")
@@ -44,27 +89,40 @@ def expected(
     return shard_bytes(root)
 
 
+@pytest.fixture
+def trial(tmp_path: Path, binary_args: tuple[str, ...], expected: dict[str, str]) -> Trial:
+    return Trial(tmp_path / "out", binary_args, expected)
+
+
+def stopped(trial: Trial, when: str, pattern: str) -> subprocess.Popen[str]:
+    """A builder that has been stopped at a write, by a real SIGSTOP."""
+    command = trial.struck("STOP", when, pattern)
+    process = subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while psutil.Process(process.pid).status() != psutil.STATUS_STOPPED:
+        assert process.poll() is None, "it ended before it was struck"
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return process
+
+
+def go_on(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """Lets a stopped builder run to its end; what it printed."""
+    process.send_signal(signal.SIGCONT)
+    return process.communicate(timeout=120)
+
+
+# the driver
+
+
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("file", WRITES)
-def test_sigkill_at_a_write_then_resume(
-    file: str,
-    when: str,
-    binary_args: tuple[str, ...],
-    expected: dict[str, str],
-    tmp_path: Path,
-) -> None:
-    root = tmp_path / "out"
-    words = ("build", *binary_args, f"output.root={root}")
-    script = str(Path(__file__).parent / "kill_at.py")
-    command = [sys.executable, script, when, WRITES[file], *words]
+def test_sigkill_at_a_write(trial: Trial, file: str, when: str) -> None:
+    command = trial.struck("KILL", when, WRITES[file])
     killed = subprocess.run(command, cwd=REPOSITORY, capture_output=True, timeout=120)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    _whole_so_far(root, expected)
-    resumed = mav(*words, "--json")
-    assert (resumed.code, resumed.json["state"]) == (0, "complete"), resumed.stderr
-    assert shard_bytes(root) == expected
-    verified = mav("verify", f"output.root={root}", "verify.deep=true", "--json").json
-    assert (verified["ok"], verified["strays"]) == (True, [])
+    trial.whole_so_far()
+    trial.ends_well()
 
 
 @pytest.mark.parametrize(
@@ -72,42 +130,283 @@ def test_sigkill_at_a_write_then_resume(
     [
         lambda root: any(root.glob("shards/.mav-000000.tar.*.tmp")),
         lambda root: any(root.glob("shards/.mav-000001.tar.*.tmp")),
-        lambda root: receipts(root) == 1,
+        lambda root: any(root.glob("shards/mav-000000.json")),
     ],
     ids=["in the first tar", "in the second tar", "after the first receipt"],
 )
-def test_sigkill_from_outside_then_resume(
+def test_sigkill_from_outside(
     instant: Callable[[Path], bool],
     build_args: tuple[str, ...],
     undisturbed: tuple[Path, dict[str, str]],
     tmp_path: Path,
 ) -> None:
-    root, words = tmp_path / "out", ("build", *build_args, f"output.root={tmp_path / 'out'}")
-    code = interrupt(start(*words), lambda: instant(root), signal.SIGKILL)
+    trial = Trial(tmp_path / "out", build_args, undisturbed[1])
+    code = interrupt(start(*trial.words), lambda: instant(trial.root), signal.SIGKILL)
     assert code == -signal.SIGKILL
-    _whole_so_far(root, undisturbed[1])
-    assert mav(*words).code == 0
-    assert shard_bytes(root) == undisturbed[1]
+    trial.whole_so_far()
+    trial.ends_well()
 
 
+@pytest.mark.parametrize("runtime", ["local", "ray"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_polite_signal_ends_with_130_and_leaves_a_resumable_output(
-    number: signal.Signals,
-    build_args: tuple[str, ...],
-    undisturbed: tuple[Path, dict[str, str]],
-    tmp_path: Path,
+def test_a_polite_signal_ends_with_130_and_leaves_no_litter(
+    trial: Trial, number: signal.Signals, runtime: str
 ) -> None:
-    root, words = tmp_path / "out", ("build", *build_args, f"output.root={tmp_path / 'out'}")
-    code = interrupt(start(*words), lambda: receipts(root) == 1, number)
+    slow = {"MAV_POISON": "slow:*", "PYTHONPATH": str(HERE / "poison"), **NO_TOKEN}
+    words = (*trial.words, f"runtime={runtime}")
+    code = interrupt(start(*words, env=slow), lambda: trial.receipts() == 1, number)
     assert code == 130
-    assert not list(root.glob("shards/.*.tmp"))
-    assert mav("status", f"output.root={root}", "--json").json["state"] == "incomplete"
-    assert mav("verify", f"output.root={root}").code == 0
-    assert mav(*words).code == 0
-    assert shard_bytes(root) == undisturbed[1]
+    if runtime == "local":  # an actor is killed with what it has in hand
+        assert not list(trial.root.glob("shards/.*.tmp"))
+        assert mav("verify", f"output.root={trial.root}").code == 0
+    assert mav("status", f"output.root={trial.root}", "--json").json["state"] == "incomplete"
+    trial.ends_well()
 
 
-def _whole_so_far(root: Path, expected: dict[str, str]) -> None:
-    """Whatever has appeared in ``shards/`` has its final bytes."""
-    if (root / "shards").is_dir():
-        assert shard_bytes(root).items() <= expected.items()
+# workers, on a real Ray
+
+
+def poisoned(harm: str, clip: str, once: Path | None = None) -> dict[str, str]:
+    env = {"MAV_POISON": f"{harm}:{clip}", "PYTHONPATH": str(HERE / "poison"), **NO_TOKEN}
+    return {**env, "MAV_POISON_ONCE": str(once)} if once else env
+
+
+def workers_of(driver: int) -> list[psutil.Process]:
+    found = psutil.Process(driver).children(recursive=True)
+    return [process for process in found if process.name().startswith("ray::Actor")]
+
+
+def test_a_killed_worker_is_replaced(trial: Trial) -> None:
+    words = (*trial.words, "runtime=ray", "runtime.num_workers=1")
+    driver = start(*words, env=poisoned("slow", "*"))
+    killed = None
+    while killed is None and driver.poll() is None:
+        if any(trial.root.glob("shards/.mav-000001.tar.*.tmp")):
+            for worker in workers_of(driver.pid):
+                worker.kill()
+                killed = worker.pid
+    _, stderr = driver.communicate(timeout=120)
+    assert (killed is not None, driver.returncode) == (True, 0), stderr
+    assert "the worker died" in stderr
+    assert trial.receipt(1)["attempts"] == 2
+    trial.ends_well()
+
+
+def test_a_worker_that_hangs_is_given_up(trial: Trial, tmp_path: Path) -> None:
+    env = poisoned("hang", "sav_000003", once=tmp_path / "hung")
+    words = (*trial.words, "runtime=ray", "runtime.num_workers=1", "runtime.shard_timeout_s=8")
+    done = mav(*words, env=env)
+    assert done.code == 0, done.stderr
+    assert "nothing done within runtime.shard_timeout_s=8" in done.stderr
+    assert trial.receipt(1)["attempts"] == 2
+    trial.is_whole()
+
+
+@pytest.mark.parametrize("harm", ["kill", "hang"])
+def test_a_clip_that_takes_its_worker_down_each_time_is_quarantined(
+    trial: Trial, harm: str
+) -> None:
+    args = ("runtime=ray", "runtime.num_workers=1", "quality.max_failed_fraction=0.5")
+    limit = ("runtime.shard_timeout_s=6",) if harm == "hang" else ()
+    done = mav(*trial.words, *args, *limit, "--json", env=poisoned(harm, "sav_000003"))
+    assert (done.code, done.json["state"]) == (0, "complete"), done.stderr
+    assert done.json["clips"]["failed"] == 1
+    table = pq.read_table(trial.root / "manifest.parquet", pre_buffer=False)
+    (row,) = (row for row in table.to_pylist() if row["video_id"] == "sav_000003")
+    assert (row["status"], row["reasons"], row["masklet"]) == ("failed", ["crash"], None)
+    others = {n: h for n, h in trial.expected.items() if not n.startswith("mav-000001")}
+    assert shard_bytes(trial.root).items() >= others.items()
+    # The machine, or the code, is mended: its shard alone is built again.
+    trial.ends_well("resume.rebuild=failed_clips")
+
+
+@pytest.fixture
+def cluster() -> Iterator[subprocess.Popen[str]]:
+    """Three nodes of one CPU and a head; its first line is the address."""
+    process = subprocess.Popen(
+        [sys.executable, str(HERE / "nodes.py"), "3"],
+        env={**os.environ, **poisoned("slow", "*")},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    yield process
+    family = psutil.Process(process.pid).children(recursive=True)
+    process.communicate(timeout=60)
+    for child in family:
+        if child.is_running():
+            child.kill()
+
+
+def test_a_lost_node_costs_time_and_counts_against_no_clip(
+    trial: Trial, cluster: subprocess.Popen[str]
+) -> None:
+    assert cluster.stdin is not None
+    assert cluster.stdout is not None
+    address = cluster.stdout.readline().strip()
+    words = (*trial.words, "runtime=ray", f"runtime.address={address}", "runtime.num_workers=2")
+    driver = start(*words, env=poisoned("slow", "*"))
+    while not list(trial.root.glob("shards/.mav-*.tar.*.tmp")) and driver.poll() is None:
+        time.sleep(0.1)
+    cluster.stdin.write("kill\n")
+    cluster.stdin.flush()
+    assert cluster.stdout.readline().strip() != "none"
+    _, stderr = driver.communicate(timeout=180)
+    assert driver.returncode == 0, stderr
+    assert "with its node" in stderr
+    assert [trial.receipt(number)["attempts"] for number in range(3)] == [1, 1, 1]
+    assert mav("status", f"output.root={trial.root}", "--json").json["clips"]["failed"] == 0
+    trial.ends_well()
+
+
+# the output
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own, with room for one shard and not for three."""
+    root = tmp_path / "disk"
+    root.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=160k", "tmpfs", str(root)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
+        pytest.skip("mounting a small file system needs root")
+    yield root
+    subprocess.run(["umount", "-l", str(root)], check=True)
+
+
+def remount(root: Path, options: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{options}", str(root)], check=True)
+
+
+def test_a_full_disk_ends_with_3_and_then_goes_on(
+    small_disk: Path, binary_args: tuple[str, ...], expected: dict[str, str]
+) -> None:
+    trial = Trial(small_disk / "out", binary_args, expected)
+    done = mav(*trial.words, "runtime.max_attempts=2")
+    assert done.code == 3, done.stderr
+    assert "No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+    trial.whole_so_far()
+    assert trial.receipts() < 3
+    remount(small_disk, "size=64m")
+    trial.ends_well()
+
+
+@pytest.mark.parametrize("file", ["plan", "the last receipt"])
+def test_an_output_that_turns_read_only_ends_with_3_and_then_goes_on(
+    small_disk: Path, binary_args: tuple[str, ...], expected: dict[str, str], file: str
+) -> None:
+    remount(small_disk, "size=64m")
+    trial = Trial(small_disk / "out", binary_args, expected)
+    pattern = WRITES.get(file, r"shards/mav-000002\.json$")  # no file is open for writing then
+    builder = stopped(trial, "after", pattern)
+    remount(small_disk, "ro")
+    _, stderr = go_on(builder)
+    assert builder.returncode == 3, stderr
+    assert "Read-only file system" in stderr
+    assert "Traceback" not in stderr
+    remount(small_disk, "rw")
+    trial.whole_so_far()
+    trial.ends_well()
+
+
+# two builders
+
+
+def test_two_builders_at_once_do_no_harm(trial: Trial) -> None:
+    both = [start(*trial.words) for _ in range(2)]
+    for builder in both:
+        _, stderr = builder.communicate(timeout=120)
+        assert builder.returncode == 0, stderr
+    trial.is_whole()
+
+
+@pytest.mark.parametrize("file", ["tar", "receipt"])
+def test_a_zombie_that_commits_late_does_no_harm(trial: Trial, file: str) -> None:
+    """One builder stops before a write of its commit; another finishes the set and sweeps."""
+    zombie = stopped(trial, "before", WRITES[file])
+    assert mav(*trial.words).code == 0
+    assert shard_bytes(trial.root) == trial.expected
+    _, stderr = go_on(zombie)
+    assert zombie.returncode == 0, stderr
+    trial.is_whole()
+
+
+def test_a_sweep_while_another_builder_publishes_loses_nothing(trial: Trial) -> None:
+    """A builder's data files go between their publication and its receipt: it looks again."""
+    publisher = stopped(trial, "before", WRITES["receipt"])
+    cleaned = mav("verify", f"output.root={trial.root}", "verify.clean=true", "--json").json
+    assert any("mav-000001" in path for path in cleaned["removed"])
+    _, stderr = go_on(publisher)
+    assert publisher.returncode == 0, stderr
+    trial.is_whole()
+
+
+# the input
+
+
+@pytest.fixture
+def source(corpus: Path, tmp_path: Path) -> Path:
+    """A copy of the corpus to damage."""
+    copy = tmp_path / "sav_train"
+    shutil.copytree(corpus / "sav_train", copy)
+    return copy
+
+
+def test_an_input_that_changes_after_the_plan_is_a_failed_row_until_it_is_rebuilt(
+    source: Path, tmp_path: Path, expected: dict[str, str]
+) -> None:
+    args = (f"source.root={source}", "output.clips_per_shard=2", "matting=binary")
+    trial = Trial(tmp_path / "out", args, expected)
+    builder = stopped(trial, "after", WRITES["plan"])
+    os.utime(source / "sav_000" / "sav_000005.mp4")
+    _, stderr = go_on(builder)
+    assert builder.returncode == 3, stderr  # one of six clips is over the loss budget
+    table = pq.read_table(trial.root / "manifest.parquet", pre_buffer=False)
+    (row,) = (row for row in table.to_pylist() if row["video_id"] == "sav_000005")
+    assert (row["status"], row["reasons"]) == ("failed", ["changed"])
+    refused = mav(*trial.words)
+    assert refused.code == 2
+    assert "sav_000/sav_000005.mp4 has changed" in refused.stderr
+    assert "resume.rebuild=failed_clips" in refused.stderr
+    before = {number: trial.receipt(number)["published_at"] for number in range(3)}
+    trial.ends_well("resume.rebuild=failed_clips")
+    after = {number: trial.receipt(number)["published_at"] for number in range(3)}
+    assert [number for number in range(3) if before[number] != after[number]] == [2]
+    trial.ends_well()  # and the plan knows the file as it is now
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("file", ["plan", "tar", "rows", "receipt", "index"])
+def test_sigkill_while_failed_clips_are_rebuilt(
+    source: Path, tmp_path: Path, expected: dict[str, str], file: str, when: str
+) -> None:
+    args = (f"source.root={source}", "output.clips_per_shard=2", "matting=binary")
+    trial = Trial(tmp_path / "out", args, expected)
+    video = source / "sav_000" / "sav_000003.mp4"
+    good = video.read_bytes()
+    video.write_bytes(b"torn")
+    assert mav(*trial.words).code == 3
+    video.write_bytes(good)
+    trial.words = (*trial.words, "resume.rebuild=failed_clips")
+    command = trial.struck("KILL", when, WRITES[file])
+    killed = subprocess.run(command, cwd=REPOSITORY, capture_output=True, timeout=120)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert mav("status", f"output.root={trial.root}", "--json").json["state"] == "complete"
+    trial.ends_well()
+
+
+def test_a_rebuild_renews_no_other_clip(source: Path, tmp_path: Path) -> None:
+    words = ("build", f"source.root={source}", "output.clips_per_shard=2", "matting=binary")
+    words = (*words, f"output.root={tmp_path / 'out'}")
+    video = source / "sav_000" / "sav_000003.mp4"
+    good = video.read_bytes()
+    video.write_bytes(b"torn")
+    assert mav(*words).code == 3
+    video.write_bytes(good)
+    os.utime(source / "sav_000" / "sav_000004.mp4")
+    done = mav(*words, "resume.rebuild=failed_clips")
+    assert done.code == 2
+    assert "sav_000004.mp4 has changed" in done.stderr
+    assert "sav_000003.mp4" not in done.stderr
