@@ -26,6 +26,13 @@ class RangedFile(io.RawIOBase):
     def tell(self) -> int:
         return self._at
 
+    def readall(self) -> bytes:
+        """The rest, in one read: the default would ask for 8 KB at a time."""
+        count = max(0, self._size - self._at)
+        data = self._read(self._at, count) if count else b""
+        self._at += len(data)
+        return data
+
     def readinto(self, buffer: Any) -> int:
         count = min(len(buffer), self._size - self._at)
         data = self._read(self._at, count) if count > 0 else b""
