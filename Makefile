@@ -9,7 +9,8 @@ OUT ?= mav-out
 ARGS ?=
 
 # A build on Ray or with the model needs more; one in this process with the CPU backends does not.
-NEEDS := .venv/.core $(if $(findstring runtime=ray,$(ARGS)),.venv/.ray) \
+NEEDS := .venv/.core $(if $(findstring s3://,$(SRC)$(OUT)$(ARGS)),.venv/.s3) \
+         $(if $(findstring runtime=ray,$(ARGS)),.venv/.ray) \
          $(if $(findstring matting=videomama,$(ARGS)),.venv/.videomama)
 
 .PHONY: help setup build-mav resume test check bench bench-gpu clean
@@ -28,17 +29,21 @@ help: ## list the targets
 	$(PIP) -e '.[ray]'
 	@touch $@
 
+.venv/.s3: .venv/.core
+	$(PIP) -e '.[s3]'
+	@touch $@
+
 .venv/.videomama: .venv/.core
 	$(PIP) -e '.[s3,videomama]'
-	@touch $@
+	@touch $@ .venv/.s3
 
 .venv/.dev: .venv/.core
 	$(PIP) -e '.[ray,s3,videomama,dev]'
-	@touch $@ .venv/.ray .venv/.videomama
+	@touch $@ .venv/.ray .venv/.s3 .venv/.videomama
 
 setup: .venv/.dev ## make .venv with everything that tests and development need
 
-build-mav: $(NEEDS) ## build SRC=folder (default: a rendered sample) into OUT=folder; ARGS="key=value ..."
+build-mav: $(NEEDS) ## build SRC=folder or s3:// (default: a sample) into OUT=folder or s3://; ARGS="key=value ..."
 ifdef SRC
 	$(BIN)/mav build source.root='$(SRC)' output.root='$(OUT)' $(ARGS)
 else
@@ -48,7 +53,7 @@ endif
 	$(BIN)/mav verify output.root='$(OUT)' verify.deep=true
 	$(BIN)/mav report output.root='$(OUT)'
 
-resume: $(NEEDS) ## go on with the build in OUT=folder, with the configuration that began it
+resume: $(NEEDS) ## go on with the build in OUT, with the configuration that began it
 	$(BIN)/mav build output.root='$(OUT)' $(ARGS)
 
 test: .venv/.dev ## run the tests

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
 import socket
 import subprocess
@@ -12,10 +10,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
-from .console import REPOSITORY, mav, shard_bytes, start
+from .console import REPOSITORY, mav, shard_bytes
 
 # A driver's ray.init() would else write a token under the home folder and ask every head for it.
 ENV = {"RAY_AUTH_MODE": "disabled", "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}
@@ -35,40 +32,6 @@ def test_ray_workers_give_the_bytes_of_a_local_build(
     done = mav("build", *build_args, *args, "--json", env=ENV)
     assert (done.code, done.json["state"]) == (0, "complete"), done.stderr
     assert shard_bytes(root) == expected
-
-
-def test_a_killed_worker_is_replaced_and_its_shard_retried(
-    build_args: tuple[str, ...],
-    undisturbed: tuple[Path, dict[str, str]],
-    tmp_path: Path,
-) -> None:
-    _, expected = undisturbed
-    root = tmp_path / "out"
-    args = ("runtime=ray", "runtime.num_workers=1", "runtime.retry_wait_s=0")
-    driver = start("build", *build_args, *args, f"output.root={root}", env=ENV)
-    killed = None
-    while killed is None and driver.poll() is None:
-        if any(root.glob("shards/.mav-000001.tar.*.tmp")):
-            killed = _kill_worker(driver.pid)
-    _, stderr = driver.communicate(timeout=120)
-    assert killed is not None, stderr
-    assert driver.returncode == 0, stderr
-    assert "the worker died" in stderr
-    assert shard_bytes(root) == expected
-    receipt = json.loads((root / "shards" / "mav-000001.json").read_text())
-    assert receipt["attempts"] == 2
-    assert receipt["worker"]["pid"] != killed
-    assert mav("verify", f"output.root={root}", "verify.deep=true").code == 0
-
-
-def _kill_worker(driver: int) -> int | None:
-    """SIGKILL for the build's own Ray worker, by its process id; None while there is none."""
-    for child in psutil.Process(driver).children(recursive=True):
-        with contextlib.suppress(psutil.Error):
-            if child.cmdline()[:1] and child.cmdline()[0].startswith("ray::Worker"):
-                child.kill()
-                return child.pid
-    return None
 
 
 def test_a_worker_that_cannot_start_stops_the_build_before_the_first_clip(
