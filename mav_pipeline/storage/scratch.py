@@ -22,11 +22,14 @@ def _folder_of(process: int) -> tuple[Path, int]:
     """The folder of a process and the descriptor that holds its lock."""
     for old in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         _remove_if_dead(old)
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
-    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    fcntl.flock(lock, fcntl.LOCK_EX)
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder, lock
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if folder.exists():  # else another process took it for a dead one's before it was locked
+            atexit.register(shutil.rmtree, folder, ignore_errors=True)
+            return folder, lock
+        os.close(lock)
 
 
 def scratch_folder() -> Path:

@@ -2,8 +2,8 @@
 
     python nodes.py <nodes>      one CPU each, beside a head without any
 
-Prints its address. A line on stdin kills the processes of a node that has a worker, by SIGKILL;
-end of file ends it all.
+Prints its address. On stdin, ``kill`` ends the processes of a node that has a worker, by SIGKILL;
+``add`` brings one more node; end of file ends it all.
 """
 
 from __future__ import annotations
@@ -42,8 +42,13 @@ if __name__ == "__main__":
     cluster.wait_for_nodes()
     sys.stdout.write(f"{cluster.address}\n")
     sys.stdout.flush()
-    for _ in sys.stdin:
-        sys.stdout.write(f"{kill_a_busy_node(nodes)}\n")
+    for line in sys.stdin:
+        if line.strip() == "add":
+            nodes.append(cluster.add_node(num_cpus=1))
+            answer = "added"
+        else:
+            answer = kill_a_busy_node(nodes)
+        sys.stdout.write(f"{answer}\n")
         sys.stdout.flush()
     cluster.shutdown()
     ray.shutdown()

@@ -6,6 +6,7 @@ shards with those of a build that nobody disturbed.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -220,44 +221,75 @@ def test_a_clip_that_takes_its_worker_down_each_time_is_quarantined(
     trial.ends_well("resume.rebuild=failed_clips")
 
 
-@pytest.fixture
-def cluster() -> Iterator[subprocess.Popen[str]]:
-    """Three nodes of one CPU and a head; its first line is the address."""
+class Nodes:
+    """A cluster of one-CPU nodes in a process of its own."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        self.address = self._answer()
+
+    def tell(self, word: str) -> str:
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{word}\n")
+        self._process.stdin.flush()
+        return self._answer()
+
+    def _answer(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline().strip()
+
+
+@contextlib.contextmanager
+def cluster(nodes: int) -> Iterator[Nodes]:
+    """A head and so many nodes, on which every clip takes its time."""
     process = subprocess.Popen(
-        [sys.executable, str(HERE / "nodes.py"), "3"],
+        [sys.executable, str(HERE / "nodes.py"), str(nodes)],
         env={**os.environ, **poisoned("slow", "*")},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
     )
-    yield process
-    family = psutil.Process(process.pid).children(recursive=True)
-    process.communicate(timeout=60)
-    for child in family:
-        if child.is_running():
-            child.kill()
+    family = []
+    try:
+        found = Nodes(process)
+        yield found
+        family = psutil.Process(process.pid).children(recursive=True)
+    finally:
+        process.communicate(timeout=60)
+        for child in family:
+            if child.is_running():
+                child.kill()
 
 
-def test_a_lost_node_costs_time_and_counts_against_no_clip(
-    trial: Trial, cluster: subprocess.Popen[str]
-) -> None:
-    assert cluster.stdin is not None
-    assert cluster.stdout is not None
-    address = cluster.stdout.readline().strip()
-    words = (*trial.words, "runtime=ray", f"runtime.address={address}", "runtime.num_workers=2")
-    driver = start(*words, env=poisoned("slow", "*"))
-    while not list(trial.root.glob("shards/.mav-*.tar.*.tmp")) and driver.poll() is None:
-        time.sleep(0.1)
-    cluster.stdin.write("kill\n")
-    cluster.stdin.flush()
-    assert cluster.stdout.readline().strip() != "none"
-    _, stderr = driver.communicate(timeout=180)
+def test_a_lost_node_costs_time_and_counts_against_no_clip(trial: Trial) -> None:
+    with cluster(3) as nodes:
+        words = (*trial.words, "runtime=ray", f"runtime.address={nodes.address}")
+        driver = start(*words, "runtime.num_workers=2", env=poisoned("slow", "*"))
+        while not list(trial.root.glob("shards/.mav-*.tar.*.tmp")) and driver.poll() is None:
+            time.sleep(0.1)
+        assert nodes.tell("kill") != "none"
+        _, stderr = driver.communicate(timeout=180)
     assert driver.returncode == 0, stderr
     assert "with its node" in stderr
     assert [trial.receipt(number)["attempts"] for number in range(3)] == [1, 1, 1]
     assert mav("status", f"output.root={trial.root}", "--json").json["clips"]["failed"] == 0
     trial.ends_well()
+
+
+def test_workers_follow_a_cluster_as_it_grows(corpus: Path, tmp_path: Path) -> None:
+    args = (f"source.root={corpus / 'sav_train'}", "output.clips_per_shard=1", "matting=binary")
+    trial = Trial(tmp_path / "out", args, {})
+    with cluster(1) as nodes:
+        words = (*trial.words, "runtime=ray", f"runtime.address={nodes.address}")
+        driver = start(*words, env=poisoned("slow", "*"))
+        while not trial.receipts() and driver.poll() is None:
+            time.sleep(0.1)
+        assert nodes.tell("add") == "added"
+        _, stderr = driver.communicate(timeout=180)
+    assert driver.returncode == 0, stderr
+    workers = {str(trial.receipt(number)["worker"]) for number in range(6)}
+    assert len(workers) == 2
 
 
 # the output
