@@ -13,7 +13,7 @@ NEEDS := .venv/.core $(if $(findstring s3://,$(SRC)$(OUT)$(ARGS)),.venv/.s3) \
          $(if $(findstring runtime=ray,$(ARGS)),.venv/.ray) \
          $(if $(findstring matting=videomama,$(ARGS)),.venv/.videomama)
 
-.PHONY: help setup build-mav resume test check bench bench-gpu clean
+.PHONY: help setup build-mav resume test check bench bench-scale bench-gpu clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -66,6 +66,9 @@ check: .venv/.dev ## lint, formatting, types
 
 bench: .venv/.dev ## measure speed and memory, write docs/benchmarks.md
 	$(BIN)/python -m tests.bench $(ARGS)
+
+bench-scale: .venv/.dev ## measure plans of 50,541 clips, resumes, S3; simulate 512 GPUs
+	$(BIN)/python -m tests.bench.scale $(ARGS)
 
 bench-gpu: .venv/.dev ## measure VideoMaMa at full size on a GPU, into docs/benchmarks.md
 	$(BIN)/python -m tests.bench.gpu $(ARGS)

@@ -40,7 +40,8 @@ class Prepared:
 
     Attributes:
         plan: what is built.
-        held: the plan file that the output has, which ``plan`` may renew; None without one.
+        held: the plan file that the output has; None without one.
+        renews: ``plan`` has the repaired inputs of failed clips and shall take its place.
         resumes: the output already holds this very build.
         pending: what there is to do.
     """
@@ -49,6 +50,7 @@ class Prepared:
     run: dict[str, Any]
     plan: Plan
     held: bytes | None
+    renews: bool
     resumes: bool
     pending: Sequence[Task]
 
@@ -70,10 +72,12 @@ class Prepared:
             held = read_run(self.output)
             if held is not None and held["fingerprint"] != self.fingerprint:
                 _refuse(self.output, planning.changed_keys(held["keys"], self.run["keys"]))
+        if self.held is not None and not self.renews:
+            return BuiltSet(self.output, self.run, self.plan)
         encoded = encode_table(planning.to_table(self.plan))
         if self.held is None:
             self.output.create(layout.PLAN, encoded)
-        elif read_plan(self.held) != self.plan:
+        else:
             self.output.swap(layout.PLAN, self.held, encoded)
         built = BuiltSet.open(self.output)
         if built.plan != self.plan:
@@ -127,7 +131,8 @@ def prepare(config: RunConfig, *, writes: bool) -> Prepared:
             run["versions"].get("mav_pipeline"),
             __version__,
         )
-    return Prepared(output, run or begun, plan, held, run is not None, tasks)
+    renews = before is not None and plan != before
+    return Prepared(output, run or begun, plan, held, renews, run is not None, tasks)
 
 
 def _discovered(config: RunConfig, before: Plan | None) -> Plan:

@@ -42,6 +42,7 @@ class S3Storage:
 
     def __init__(self, uri: str, endpoint_url: str | None) -> None:
         import boto3
+        import botocore.session
         from botocore.config import Config
 
         self.uri = uri.rstrip("/")
@@ -53,7 +54,10 @@ class S3Storage:
             connect_timeout=10,
             read_timeout=60,
         )
-        session = boto3.Session()  # its own: the default one keeps the first credentials it saw
+        core = botocore.session.get_session()  # its own: boto3's default keeps old credentials
+        # Half the time of a listing goes into dates, which nobody reads here.
+        core.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=str)
+        session = boto3.Session(botocore_session=core)
         self._client: Any = session.client("s3", endpoint_url=endpoint_url, config=config)
 
     def __repr__(self) -> str:
