@@ -130,6 +130,8 @@ def _tidy(name: str) -> str:
 
 def _escaped(entry: Entry) -> Entry:
     """A name that is no UTF-8, written so that it can be recorded; it is no id that we take."""
+    if entry.name.isascii():
+        return entry
     return replace(entry, name=entry.name.encode("utf-8", "backslashreplace").decode())
 
 
