@@ -17,10 +17,11 @@ from mav_pipeline.plan import (
     fingerprint,
     from_table,
     make_plan,
+    renewed,
     select,
     to_table,
 )
-from mav_pipeline.schema import ClipRef, FileRef, Problem, ShardSpec
+from mav_pipeline.schema import ClipRef, FileRef, Plan, Problem, ShardSpec
 from mav_pipeline.tables import decode_table, encode_table
 
 IDS = st.text(string.ascii_letters + string.digits + "_-", min_size=1, max_size=6)
@@ -108,9 +109,11 @@ def test_selecting_keeps_what_discovery_found_wrong() -> None:
     assert select([replace(clip("a"), problem=problem)])[0].problem == problem
 
 
-@given(UNIQUE, st.integers(1, 5))
-def test_a_plan_survives_its_table_and_its_file(clips: list[ClipRef], per_shard: int) -> None:
-    plan = make_plan(clips, per_shard, {"a.tar": "1"})
+@given(UNIQUE, st.integers(1, 5), st.dictionaries(TEXTS, TEXTS, max_size=3))
+def test_a_plan_survives_its_table_and_its_file(
+    clips: list[ClipRef], per_shard: int, tars: dict[str, str]
+) -> None:
+    plan = make_plan(clips, per_shard, tars)
     assert from_table(to_table(plan)) == plan
     assert from_table(decode_table(encode_table(to_table(plan)))) == plan
 
@@ -118,6 +121,19 @@ def test_a_plan_survives_its_table_and_its_file(clips: list[ClipRef], per_shard:
 def test_the_same_plan_gives_the_same_bytes() -> None:
     tables = [to_table(make_plan([clip("a"), clip("b")], 1, {})) for _ in range(2)]
     assert encode_table(tables[0]) == encode_table(tables[1])
+
+
+def test_the_order_in_which_tars_are_found_is_not_written() -> None:
+    tars = {"b.tar": "2", "a.tar": "1"}
+    tables = [to_table(make_plan([clip("a")], 1, dict(t))) for t in (tars, sorted(tars.items()))]
+    assert encode_table(tables[0]) == encode_table(tables[1])
+
+
+def test_a_table_that_does_not_say_which_tars_there_are_is_no_plan() -> None:
+    table = to_table(make_plan([clip("a")], 1, {}))
+    assert from_table(table).tars == {}
+    with pytest.raises(KeyError):
+        from_table(table.replace_schema_metadata(None))
 
 
 KEYS = st.dictionaries(st.sampled_from("abcdef"), st.integers(0, 2) | st.none(), max_size=6)
@@ -180,3 +196,112 @@ def test_the_fingerprint_follows_values_not_their_order() -> None:
         fingerprint({"a": 1, "b": (2, 3), "c": None}, {"unet": "x"}),
     ]
     assert len({one, *others}) == 4
+
+
+# repaired inputs
+
+
+def packed(video_id: str, tar: str, version: str = "1", offset: int = 0) -> ClipRef:
+    """A clip of ``clip`` as it lies in a tar."""
+    loose = clip(video_id, version=version)
+    files = (replace(ref, uri=tar, offset=offset + n) for n, ref in enumerate(loose.files))
+    return ClipRef(video_id, tuple(files))
+
+
+def uris(*clips: ClipRef) -> set[str]:
+    return {ref.uri for found in clips for ref in found.files}
+
+
+@st.composite
+def sources(draw: st.DrawFn) -> tuple[Plan, Plan, set[str]]:
+    """A plan, what its source is found to be later, and which clips have failed meanwhile."""
+    tars = {tar: draw(st.sampled_from("12")) for tar in ("s.tar", "t.tar")}
+    old, new = [], []
+    for video_id in draw(st.lists(st.sampled_from("abcdefgh"), unique=True)):
+        change = draw(st.sampled_from(["none", "none", "none", "changed", "is new", "is gone"]))
+        place = draw(st.sampled_from(["", *tars]))
+        if place:
+            before, now = packed(video_id, place), packed(video_id, place, tars[place])
+        else:
+            before, now = (
+                clip(video_id),
+                clip(video_id, version="2" if change == "changed" else "1"),
+            )
+        old += [before] if change != "is new" else []
+        new += [now] if change != "is gone" else []
+    failed = {c.video_id for c in old if draw(st.booleans())}
+    old_plan = make_plan(old, draw(st.integers(1, 4)), dict.fromkeys(tars, "1"))
+    return old_plan, make_plan(new, 3, tars), failed
+
+
+@given(sources())
+def test_a_renewal_keeps_every_clip_in_its_place(found: tuple[Plan, Plan, set[str]]) -> None:
+    old, new, failed = found
+    plan, _ = renewed(old, new, failed)
+    assert [s.index for s in plan.shards] == [s.index for s in old.shards]
+    for shard, before in zip(plan.shards, old.shards, strict=True):
+        assert [c.video_id for c in shard.clips] == [c.video_id for c in before.clips]
+    assert set(plan.tars) == set(old.tars)
+
+
+@given(sources())
+def test_only_files_of_failed_clips_may_change_all_others_are_refused_by_name(
+    found: tuple[Plan, Plan, set[str]],
+) -> None:
+    old, new, failed = found
+    plan, refused = renewed(old, new, failed)
+    allowed = uris(*(c for c in (*old.clips(), *new.clips()) if c.video_id in failed))
+    changes = changed_files(old, new)
+    assert refused == {uri: what for uri, what in changes.items() if uri not in allowed}
+    after = {c.video_id: c for c in new.clips()}
+    for now, before in zip(plan.clips(), old.clips(), strict=True):
+        assert now in (before, after.get(before.video_id))
+        assert now == before or uris(now, before) & allowed & set(changes)
+    for tar, version in plan.tars.items():
+        assert version == (new if tar in allowed else old).tars[tar]
+
+
+@given(sources())
+def test_after_a_renewal_that_is_accepted_the_source_is_the_planned_one(
+    found: tuple[Plan, Plan, set[str]],
+) -> None:
+    old, new, failed = found
+    plan, refused = renewed(old, new, failed)
+    if not refused and {c.video_id for c in old.clips()} <= {c.video_id for c in new.clips()}:
+        assert changed_files(plan, new) == {}
+        assert renewed(plan, new, set()) == (plan, {})
+
+
+@given(UNIQUE, st.integers(1, 5), st.sets(IDS))
+def test_where_nothing_has_changed_the_plan_is_the_same(
+    clips: list[ClipRef], per_shard: int, others: set[str]
+) -> None:
+    plan = make_plan(clips, per_shard, {"a.tar": "1"})
+    for failed in (set(), others, set(ids(clips))):
+        assert renewed(plan, make_plan(clips, 3, {"a.tar": "1"}), failed) == (plan, {})
+
+
+def test_a_repaired_clip_is_taken_anew_with_the_problem_that_it_has_now() -> None:
+    broken = replace(clip("b"), problem=Problem("failed", "no_video", "it lies without its mp4"))
+    broken = replace(broken, files=broken.files[1:])
+    old, new = make_plan([clip("a"), broken], 1, {}), make_plan([clip("a"), clip("b")], 2, {})
+    assert renewed(old, new, {"b"}) == (make_plan([clip("a"), clip("b")], 1, {}), {})
+    assert renewed(old, new, {"a"}) == (old, {"b.mp4": "is new"})
+
+
+def test_a_failed_clip_that_is_gone_stays_in_the_plan() -> None:
+    old, new = make_plan([clip("a"), clip("b")], 2, {}), make_plan([clip("a")], 2, {})
+    assert renewed(old, new, {"b"}) == (old, {})
+
+
+def test_a_changed_tar_renews_every_clip_in_it_and_leaves_new_ones_out() -> None:
+    torn = Problem("failed", "torn_tar", "plan of tar: t.tar ends inside a member")
+    before = [packed("a", "t.tar"), replace(packed("c", "t.tar"), problem=torn)]
+    after = [packed(video_id, "t.tar", "2", offset=9) for video_id in "abc"]
+    others = [packed("d", "s.tar"), clip("e")]
+    old = make_plan([*before, *others], 2, {"t.tar": "1", "s.tar": "1"})
+    new = make_plan([*after, *others], 2, {"t.tar": "2", "s.tar": "1"})
+    plan, refused = renewed(old, new, {"c"})
+    assert plan == make_plan([after[0], after[2], *others], 2, new.tars)
+    assert refused == {}
+    assert renewed(old, new, {"d", "e"}) == (old, {"t.tar": "has changed"})

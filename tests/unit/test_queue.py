@@ -1,12 +1,19 @@
-"""Shards in plan order; what may pass is tried again after a wait, what may not is final."""
+"""Shards in plan order; what may pass is tried again after a wait, what may not is final.
+
+Of lost workers a node is nobody's fault, a death makes its shards suspects, two make a culprit.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mav_pipeline.errors import ShardError
-from mav_pipeline.runtime.queue import ShardQueue, Task
-from mav_pipeline.schema import ShardFailure, ShardSpec
+from mav_pipeline.runtime.queue import Lost, ShardQueue, Task
+from mav_pipeline.schema import ClipRef, Problem, ShardFailure, ShardSpec
 
 SPECS = [ShardSpec(number, ()) for number in range(3)]
 PASSING = ShardError("publish", "OSError", "disk full", may_pass=True)
@@ -85,3 +92,126 @@ def test_a_waiting_shard_holds_up_no_other() -> None:
     assert [taken(shards, 0.0).spec.index for _ in range(2)] == [1, 2]
     assert shards.take(0.0) is None
     assert taken(shards, 2.0) == Task(SPECS[0], 2)
+
+
+# lost workers
+
+UNREAD = Problem("skipped", "no_annotation", "plan of masklets: there is none")
+CLIPS = tuple(ClipRef(video_id, (), UNREAD if video_id == "b" else None) for video_id in "abcd")
+SHARD = ShardSpec(5, CLIPS)
+DIED = Lost("the worker died")
+WITH_NODE = Lost("the worker died, with its node", with_node=True)
+
+
+def of_clip(video_id: str) -> Lost:
+    return Lost("the worker died", clip=video_id)
+
+
+def crashed(spec: ShardSpec) -> list[str]:
+    """Ids of the clips in quarantine."""
+    return [c.video_id for c in spec.clips if c.problem and c.problem.reason == "crash"]
+
+
+@pytest.mark.parametrize("clip", [None, "a"])
+@pytest.mark.parametrize("task", [Task(SHARD), Task(SHARD, 2, True, True, ("a",))])
+def test_a_lost_node_gives_the_same_attempt_again_for_ever(task: Task, clip: str | None) -> None:
+    shards = ShardQueue([task], max_attempts=2, retry_wait_s=0.0)
+    for _ in range(50):
+        assert shards.lost(taken(shards, 0.0), replace(WITH_NODE, clip=clip), 0.0) is None
+        assert shards.outstanding == 1
+    assert taken(shards, 0.0) == task
+
+
+def test_a_lost_node_costs_a_wait() -> None:
+    shards = queue([SHARD], wait=2.0)
+    shards.lost(taken(shards, 10.0), WITH_NODE, 10.0)
+    assert shards.take(11.99) is None
+    assert shards.take(12.0) is not None
+
+
+def test_a_death_makes_a_shard_a_suspect_that_is_built_alone() -> None:
+    shards = queue([SHARD])
+    assert shards.lost(taken(shards, 0.0), DIED, 0.0) is None
+    again = taken(shards, 2.0)
+    assert again == Task(SHARD, attempt=2, alone=True)
+    shards.lost(again, WITH_NODE, 2.0)
+    assert taken(shards, 60.0).alone, "a lost node clears nobody"
+
+
+def test_a_rebuild_stays_a_rebuild_whatever_it_dies_of() -> None:
+    shards = ShardQueue([Task(SHARD, rebuild=True)], max_attempts=9, retry_wait_s=0.0)
+    for lost in (WITH_NODE, DIED, of_clip("a"), of_clip("a"), DIED):
+        assert shards.lost(taken(shards, 0.0), lost, 0.0) is None
+    assert taken(shards, 0.0).rebuild
+
+
+def test_deaths_that_no_clip_is_blamed_for_use_up_the_attempts() -> None:
+    shards = queue([SHARD], attempts=3)
+    for _ in range(2):
+        assert shards.lost(taken(shards, 1e9), DIED, 0.0) is None
+    failure = shards.lost(taken(shards, 1e9), DIED, 0.0)
+    assert failure == ShardFailure("mav-000005", "matting", "WorkerLost", "the worker died", 3)
+    assert not shards
+
+
+def test_a_clip_blamed_twice_becomes_a_failed_one_and_its_shard_goes_on() -> None:
+    shards = queue([SHARD], attempts=1)
+    task = taken(shards, 0.0)
+    for deaths in (("c",), ("c", "c")):
+        assert shards.lost(task, of_clip("c"), 0.0) is None
+        task = taken(shards, 1e9)
+        assert (task.attempt, task.deaths) == (len(deaths) + 1, deaths)
+        assert crashed(task.spec) == (["c"] if len(deaths) == 2 else [])
+    problem = task.spec.clips[2].problem
+    assert problem is not None
+    assert (problem.status, problem.reason) == ("failed", "crash")
+    assert "2 workers died of it" in problem.message
+    assert [*task.spec.clips[:2], *task.spec.clips[3:]] == [*CLIPS[:2], CLIPS[3]]
+    assert task.spec.name == SHARD.name
+
+
+def test_two_clips_blamed_once_each_are_no_culprits() -> None:
+    shards = queue([SHARD])
+    for video_id in "ac":
+        shards.lost(taken(shards, 1e9), of_clip(video_id), 0.0)
+    assert taken(shards, 1e9).spec == SHARD
+
+
+EVENTS = st.permutations(
+    [of_clip(video_id) for video_id in "aacd"] + [DIED] * 3 + [WITH_NODE] * 3 + [PASSING] * 3
+)
+
+
+@given(EVENTS, st.integers(1, 6))
+def test_a_clips_deaths_and_lost_nodes_use_up_no_attempt_all_else_does(
+    events: list[Lost | ShardError], attempts: int
+) -> None:
+    shards, own, blamed = queue([SHARD], attempts=attempts), 0, 0
+    for event in events:
+        task = taken(shards, 1e9)
+        own += event in (DIED, PASSING)
+        assert task.attempt - len(task.deaths) == 1 + own - (event in (DIED, PASSING))
+        if isinstance(event, Lost):
+            failure = shards.lost(task, event, 0.0)
+            blamed += event.clip is not None
+        else:
+            failure = shards.failed(task, event, 0.0)
+        assert (failure is not None) == (own == attempts)
+        assert shards.outstanding == (failure is None)
+        if failure is not None:
+            assert failure.attempts == attempts + blamed
+            return
+    assert crashed(taken(shards, 1e9).spec) == ["a"]
+
+
+def test_outstanding_are_those_that_wait_and_those_being_built() -> None:
+    shards = queue(attempts=1)
+    assert (shards.outstanding, len(shards)) == (3, 3)
+    first, second = taken(shards, 0.0), taken(shards, 0.0)
+    assert (shards.outstanding, len(shards)) == (3, 1)
+    shards.lost(first, WITH_NODE, 0.0)
+    assert (shards.outstanding, len(shards)) == (3, 2)
+    shards.published(second)
+    assert (shards.outstanding, len(shards)) == (2, 2)
+    assert shards.lost(taken(shards, 0.0), DIED, 0.0) is not None
+    assert (shards.outstanding, len(shards)) == (1, 1)

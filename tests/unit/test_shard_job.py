@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -16,13 +17,16 @@ import numpy as np
 import pytest
 
 from mav_pipeline.dataset import layout
+from mav_pipeline.dataset.built import count_reasons
 from mav_pipeline.dataset.codec import decode_sample
 from mav_pipeline.dataset.manifest import decode_rows
+from mav_pipeline.dataset.receipts import read_receipt, sweep
 from mav_pipeline.dataset.shards import read_samples
 from mav_pipeline.errors import BackendError, InputError, Interrupted, ShardError, TransientError
 from mav_pipeline.masks import decode_rle
 from mav_pipeline.plan import make_plan, select
-from mav_pipeline.schema import STAGES, ShardReceipt, ShardSpec
+from mav_pipeline.schema import STAGES, Clip, ClipRef, Problem, ShardReceipt, ShardSpec
+from mav_pipeline.sizing import SizeRule
 from mav_pipeline.sources import open_source
 from mav_pipeline.storage import LocalStorage
 from tests.fakes import (
@@ -202,6 +206,19 @@ def test_rejected_mattes_have_rows_and_no_sample_unless_they_are_kept(
             "outside_mass",
             "core_loss",
         }
+
+
+@pytest.mark.parametrize("shift", [0, 20], ids=["accepted", "rejected"])
+def test_the_receipt_counts_the_reasons_that_the_rows_name(
+    clips: Path, out: Path, shift: int
+) -> None:
+    found = build(clips, out, backend=FakeBackend(shift=shift, failures={"manual_001": "odd"}))
+    table = decode_rows((out / layout.data(found.manifest.name)).read_bytes())
+    assert found.reasons == count_reasons(table)
+    named = Counter(reason for row in rows(out, found) for reason in row["reasons"])
+    assert found.reasons == named
+    assert {"corrupt", "no_annotation", "empty", "odd"} <= set(named)
+    assert ("core_loss" in named) == (shift > 0)
 
 
 # the same bytes
@@ -403,6 +420,166 @@ def test_a_shard_published_meanwhile_gives_the_receipt_that_lies_there(
     other = receipt(published_at="2020-01-01T00:00:00+00:00")
     LocalStorage(out).create(layout.receipt("mav-000000"), json.dumps(other.to_json()).encode())
     assert build(clips, out) == other
+
+
+# clip by clip
+
+
+def stepped(steps: Generator[str, None, ShardReceipt]) -> tuple[list[str], ShardReceipt]:
+    """What a build yields, and what it returns."""
+    seen: list[str] = []
+    while True:
+        try:
+            seen.append(next(steps))
+        except StopIteration as end:
+            return seen, end.value
+
+
+def test_each_clip_is_named_before_it_is_read_and_the_next_once_it_is_done(
+    clips: Path, out: Path
+) -> None:
+    log: list[str] = []
+
+    class Watched(FailingSource):
+        def load(self, ref: ClipRef, rule: SizeRule) -> Clip:
+            log.append(f"load {ref.video_id[-1]}")
+            return super().load(ref, rule)
+
+    run = run_config(clips, out)
+    backend = FakeBackend(watch=lambda video_id: log.append(f"matte {video_id[-1]}"))
+    with open_builder(run, backend=backend, source=Watched(open_source(run), {})) as builder:
+        for video_id in builder.steps(spec(clips), 1, rebuild=False):
+            finished = builder.progress().clips
+            log.append(f"next {video_id[-1]}, {finished} done")
+    assert log == [
+        *("next 1, 0 done", "load 1", "matte 1"),
+        *("next 2, 1 done", "load 2"),
+        *("next 3, 2 done",),
+        *("next 4, 3 done", "load 4", "matte 4"),
+        *("next 5, 4 done", "load 5", "matte 5"),
+    ]
+
+
+def test_clip_by_clip_gives_the_bytes_that_a_build_gives(clips: Path, tmp_path: Path) -> None:
+    at_once = build(clips, tmp_path / "at once")
+    out = tmp_path / "steps"
+    with open_builder(run_config(clips, out)) as builder:
+        seen, found = stepped(builder.steps(spec(clips), 3, rebuild=False))
+    assert seen == IDS
+    assert (found.tar, found.manifest) == (at_once.tar, at_once.manifest)
+    for file in (found.tar, found.manifest):
+        data = [
+            (root / layout.data(file.name)).read_bytes() for root in (out, tmp_path / "at once")
+        ]
+        assert data[0] == data[1]
+    assert found.attempts == 3
+    assert found == read_receipt(LocalStorage(out), found.shard)
+
+
+def test_a_clip_in_quarantine_is_named_and_not_read(clips: Path, out: Path) -> None:
+    whole = spec(clips)
+    quarantined = replace(whole.clips[0], problem=Problem("failed", "crash", "2 workers died"))
+    backend = FakeBackend()
+    with open_builder(run_config(clips, out), backend=backend) as builder:
+        shard = replace(whole, clips=(quarantined, *whole.clips[1:]))
+        seen, found = stepped(builder.steps(shard, 1, rebuild=False))
+    assert seen == IDS
+    assert IDS[0] not in backend.seen
+    assert outcomes(out, found) == [("1", None, "failed", ["crash"]), *GOOD_ROWS[2:]]
+
+
+@pytest.mark.parametrize("clip", range(5))
+def test_steps_left_half_way_leave_nothing_and_the_builder_goes_on(
+    clips: Path, out: Path, clip: int
+) -> None:
+    with open_builder(run_config(clips, out)) as builder:
+        steps = builder.steps(spec(clips), 1, rebuild=False)
+        assert [next(steps) for _ in range(clip + 1)] == IDS[: clip + 1]
+        steps.close()
+        assert files(out) == []
+        assert outcomes(out, builder.build(spec(clips))) == GOOD_ROWS
+
+
+# again
+
+
+@pytest.mark.parametrize("by_steps", [False, True], ids=["build", "steps"])
+def test_a_published_shard_is_returned_and_not_built(
+    clips: Path, out: Path, by_steps: bool
+) -> None:
+    first = build(clips, out)
+    before = {name: LocalStorage(out).read(name) for name in files(out)}
+    backend = FakeBackend()
+    with open_builder(run_config(clips, out), backend=backend) as builder:
+        if by_steps:
+            assert stepped(builder.steps(spec(clips), 2, rebuild=False)) == ([], first)
+        else:
+            assert builder.build(spec(clips), 2) == first
+        assert builder.progress().clips == 0
+    assert backend.seen == []
+    assert {name: LocalStorage(out).read(name) for name in files(out)} == before
+
+
+@pytest.mark.parametrize("by_steps", [False, True], ids=["build", "steps"])
+def test_a_rebuild_replaces_the_receipt_and_leaves_the_old_files_to_the_sweep(
+    clips: Path, out: Path, by_steps: bool
+) -> None:
+    storage = LocalStorage(out)
+    error = InputError("rle", "it is broken", role="manual", stage="masks")
+    old = build(clips, out, load_errors={IDS[3]: error})
+    with open_builder(run_config(clips, out)) as builder:
+        if by_steps:
+            _, new = stepped(builder.steps(spec(clips), 2, rebuild=True))
+        else:
+            new = builder.build(spec(clips), 2, rebuild=True)
+    assert outcomes(out, new) == GOOD_ROWS
+    assert read_receipt(storage, new.shard) == new
+    past, now = ({layout.data(r.tar.name), layout.data(r.manifest.name)} for r in (old, new))
+    assert past.isdisjoint(now)
+    assert set(files(out)) == {layout.receipt(new.shard)} | past | now
+    sweep(storage)
+    assert set(files(out)) == {layout.receipt(new.shard)} | now
+
+
+def test_a_rebuild_to_the_same_bytes_keeps_its_files(clips: Path, out: Path) -> None:
+    old = build(clips, out)
+    with open_builder(run_config(clips, out)) as builder:
+        new = builder.build(spec(clips), 2, rebuild=True)
+    assert (new.tar, new.manifest, new.attempts) == (old.tar, old.manifest, 2)
+    sweep(LocalStorage(out))
+    assert samples(out, new).keys() == {IDS[0], IDS[3], IDS[4]}
+    assert len(files(out)) == 3
+
+
+def test_a_rebuild_of_what_is_not_published_publishes_it(clips: Path, out: Path) -> None:
+    with open_builder(run_config(clips, out)) as builder:
+        found = builder.build(spec(clips), rebuild=True)
+    assert read_receipt(LocalStorage(out), found.shard) == found
+
+
+def test_of_two_rebuilds_of_one_receipt_the_first_wins(clips: Path, out: Path) -> None:
+    build(clips, out)
+    with open_builder(run_config(clips, out)) as builder:
+        steps = builder.steps(spec(clips), 2, rebuild=True)
+        assert next(steps) == IDS[0]  # it has seen the receipt that it shall replace
+        with open_builder(run_config(clips, out)) as other:
+            first = other.build(spec(clips), 7, rebuild=True)
+        assert stepped(steps)[1] == first
+    assert read_receipt(LocalStorage(out), first.shard) == first
+    assert first.attempts == 7
+
+
+def test_a_rebuild_that_fails_leaves_the_shard_as_it_was(clips: Path, out: Path) -> None:
+    old = build(clips, out)
+    before = files(out)
+    source = FailingSource(open_source(run_config(clips, out)), {IDS[4]: OSError("gone")})
+    with (
+        open_builder(run_config(clips, out), source=source) as builder,
+        pytest.raises(ShardError),
+    ):
+        builder.build(spec(clips), rebuild=True)
+    assert files(out) == before
+    assert read_receipt(LocalStorage(out), old.shard) == old
 
 
 # several shards in one builder

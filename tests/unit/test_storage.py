@@ -11,9 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mav_pipeline.errors import ConfigError, InputError, OutputError
-from mav_pipeline.storage import LocalStorage, is_temporary, open_storage, read_ref, temporary_name
+from mav_pipeline.storage import (
+    Changed,
+    LocalStorage,
+    is_temporary,
+    open_storage,
+    read_many,
+    read_ref,
+    temporary_name,
+)
 from tests.fakes import file_ref, write
 
 
@@ -143,6 +153,92 @@ def test_publishing_keeps_what_exists_and_the_temporary(storage: LocalStorage) -
     assert path != other
 
 
+# swapping
+
+
+def test_a_swap_replaces_only_what_still_holds_the_old_bytes(storage: LocalStorage) -> None:
+    storage.put("folder/a", b"old")
+    assert storage.swap("folder/a", b"older", b"new") is False
+    assert storage.swap("folder/a", b"ol", b"new") is False
+    assert storage.read("folder/a") == b"old"
+    assert storage.swap("folder/a", b"old", b"new") is True
+    assert storage.swap("folder/a", b"old", b"newer") is False
+    assert storage.read("folder/a") == b"new"
+    assert names(storage) == ["folder/a"]
+
+
+def test_what_is_not_there_is_not_swapped_into_being(storage: LocalStorage) -> None:
+    storage.put("folder/b", b"")
+    for name in ("a", "folder/a", "nowhere/a"):
+        assert storage.swap(name, b"", b"new") is False
+    assert names(storage) == ["folder/b"]
+
+
+def test_one_of_many_racing_swappers_wins_and_readers_see_whole_files(
+    storage: LocalStorage,
+) -> None:
+    racers, rounds, size = 6, 8, 20_000
+    start, done = threading.Barrier(racers), threading.Event()
+
+    def whole(letter: int) -> bytes:
+        return bytes([letter]) * size
+
+    def race(number: int, old: bytes) -> bool:
+        start.wait()
+        return storage.swap("receipt", old, whole(number))
+
+    def watch() -> set[bytes]:
+        seen = set()
+        while not done.is_set():
+            seen.add(storage.read("receipt"))
+        return seen
+
+    held = whole(255)
+    storage.put("receipt", held)
+    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(racers) as pool:
+        watching = reader.submit(watch)
+        try:
+            for number in range(rounds):
+                firsts = range(number * racers, (number + 1) * racers)
+                won = [*pool.map(race, firsts, [held] * racers)]
+                assert sum(won) == 1
+                held = whole(firsts[won.index(True)])
+                assert storage.read("receipt") == held
+        finally:
+            done.set()
+        assert all(data == data[:1] * size for data in watching.result())
+    assert names(storage) == ["receipt"]
+
+
+def test_a_swapper_that_waited_looks_at_the_file_that_lies_there_by_then(
+    storage: LocalStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage.put("a", b"old")
+
+    def overtaken(file: Any, how: int) -> None:
+        storage.put("a", b"another's")  # while we waited for the lock of the old file
+
+    monkeypatch.setattr("mav_pipeline.storage.local.fcntl.flock", overtaken)
+    assert storage.swap("a", b"old", b"new") is False
+    assert storage.read("a") == b"another's"
+
+
+def test_a_failed_swap_leaves_the_old_file_and_no_trace(
+    storage: LocalStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage.put("a", b"old")
+
+    def full(fd: int) -> None:
+        raise OSError(errno.ENOSPC, "no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="no space"):
+            storage.swap("a", b"old", b"new")
+    assert (names(storage), storage.read("a")) == (["a"], b"old")
+    assert storage.swap("a", b"old", b"new") is True
+
+
 def test_deleting_what_is_gone_is_fine(storage: LocalStorage) -> None:
     storage.put("a", b"")
     storage.delete("a")
@@ -219,6 +315,75 @@ def test_size_and_existence_of_what_is_not_there(storage: LocalStorage) -> None:
     assert (storage.exists("a"), storage.exists("b"), storage.exists("a/b")) == (True, False, False)
 
 
+@pytest.fixture(scope="module")
+def ten(tmp_path_factory: pytest.TempPathFactory) -> LocalStorage:
+    """A folder with one file, ``digits``, of 10 bytes; read-only."""
+    root = tmp_path_factory.mktemp("ten")
+    write(root / "digits", b"0123456789")
+    return LocalStorage(root)
+
+
+@given(st.integers(0, 15), st.integers(0, 15))
+def test_a_range_is_that_part_of_the_file_and_ends_with_it(
+    ten: LocalStorage, offset: int, count: int
+) -> None:
+    (entry,) = ten.entries()
+    found = ten.read_range("digits", offset, count, entry.version)
+    assert found == b"0123456789"[offset : offset + count]
+
+
+@pytest.mark.parametrize("count", [0, 4])
+def test_no_byte_of_another_version_is_read(storage: LocalStorage, count: int) -> None:
+    storage.put("a", b"first")
+    (planned,) = storage.entries()
+    storage.put("a", b"other")
+    os.utime(storage.root / "a", ns=(0, int(planned.version) + 1))
+    (now,) = storage.entries()
+    assert now.size == planned.size
+    with pytest.raises(Changed):
+        storage.read_range("a", 0, count, planned.version)
+    assert storage.read_range("a", 0, count, now.version) == b"other"[:count]
+    storage.delete("a")
+    with pytest.raises(FileNotFoundError):
+        storage.read_range("a", 0, count, now.version)
+
+
+class LateFirst(LocalStorage):
+    """The first file of each ``parallel`` is read last."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.read_already: list[str] = []
+        self._turn = threading.Condition()
+
+    def read(self, name: str) -> bytes:
+        with self._turn:
+            after = int(name) + 1
+            if after % self.parallel:
+                self._turn.wait_for(lambda: str(after) in self.read_already, timeout=60)
+            self.read_already.append(name)
+            self._turn.notify_all()
+        return super().read(name)
+
+
+def test_many_files_come_in_the_order_asked_for_whichever_is_there_first(tmp_path: Path) -> None:
+    storage = LateFirst(tmp_path)
+    asked = [str(number) for number in range(2 * storage.parallel)]
+    for name in asked:
+        storage.put(name, name.encode() * 3)
+    assert [*read_many(storage, asked)] == [name.encode() * 3 for name in asked]
+    assert storage.read_already.index("3") < storage.read_already.index("0")
+    assert [*read_many(storage, [])] == []
+
+
+def test_of_many_files_one_that_is_missing_is_an_error_in_its_place(storage: LocalStorage) -> None:
+    storage.put("a", b"1")
+    found = read_many(storage, ["a", "b", "a"])
+    assert next(found) == b"1"
+    with pytest.raises(FileNotFoundError):
+        next(found)
+
+
 def read_problem(storage: LocalStorage, ref: Any) -> str:
     with pytest.raises(InputError) as caught:
         read_ref(storage, ref)
@@ -286,10 +451,30 @@ def test_temporary_names_are_known_again_and_no_others() -> None:
 
 
 def test_a_root_is_a_folder_and_is_named_by_its_key(tmp_path: Path) -> None:
-    assert open_storage(str(tmp_path), "output.root", None).root == tmp_path
-    assert open_storage("~/x", "output.root", None).root == Path.home() / "x"
+    for root, path in ((str(tmp_path), tmp_path), ("~/x", Path.home() / "x")):
+        opened = open_storage(root, "output.root", None)
+        assert isinstance(opened, LocalStorage)
+        assert opened.root == path
     for unset in (None, ""):
         with pytest.raises(ConfigError, match=r"output\.root is not set; add output\.root="):
             open_storage(unset, "output.root", None)
     with pytest.raises(ConfigError, match=r"source\.root=ftp://x: no storage for ftp"):
         open_storage("ftp://x", "source.root", None)
+
+
+@pytest.mark.parametrize(
+    ("root", "endpoint", "why"),
+    [
+        ("s3://", None, "output.root=s3:// names no bucket; write s3://bucket/prefix"),
+        ("s3:///prefix", None, "output.root=s3:///prefix names no bucket"),
+        ("gs://bucket", None, "output.root=gs://bucket: no storage for gs://; use a folder or s3"),
+        ("s3://bucket", "no-url", "output.root=s3://bucket: storage.endpoint_url=no-url: Invalid"),
+        ("s3://bucket/x", "http://", "storage.endpoint_url=http://: Invalid"),
+    ],
+)
+def test_a_root_that_is_no_place_is_refused_before_a_server_is_asked(
+    root: str, endpoint: str | None, why: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        open_storage(root, "output.root", endpoint)
+    assert why in str(caught.value)
