@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -14,11 +14,11 @@ import pyarrow.compute as pc
 
 from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.manifest import SCHEMA, decode_rows
-from mav_pipeline.dataset.receipts import decode_receipt, published
+from mav_pipeline.dataset.receipts import decode_receipt, receipt_entries
 from mav_pipeline.errors import OutputError
 from mav_pipeline.plan import from_table
 from mav_pipeline.schema import STAGES, Plan, RunReport, ShardFailure, ShardReceipt, ShardSpec
-from mav_pipeline.storage import Storage, read_many
+from mav_pipeline.storage import Entry, Storage, read_many
 from mav_pipeline.tables import decode_table
 
 _CLIPS = ("published", "failed", "skipped")
@@ -37,6 +37,8 @@ class BuiltSet:
     storage: Storage
     run: Mapping[str, Any]
     plan: Plan
+    #: Receipts that were read, with the entries they were listed as.
+    _read: dict[Entry, ShardReceipt] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def shards(self) -> Sequence[ShardSpec]:
@@ -56,19 +58,19 @@ class BuiltSet:
             raise OutputError(f"{cause}; `mav build` writes it") from error
 
     def receipts(self) -> dict[str, ShardReceipt]:
-        """The published shards, in order.
+        """The published shards, in order; reads only what has changed since the last call.
 
         Raises:
             OutputError: a receipt cannot be read.
         """
         planned = {shard.name for shard in self.shards}
-        shards = [shard for shard in published(self.storage) if shard in planned]
-        files = read_many(self.storage, map(layout.receipt, shards))
+        found = {s: entry for s, entry in receipt_entries(self.storage).items() if s in planned}
+        unread = {s: entry for s, entry in found.items() if entry not in self._read}
+        files = read_many(self.storage, map(layout.receipt, unread))
         try:
-            return {
-                shard: decode_receipt(shard, data)
-                for shard, data in zip(shards, files, strict=True)
-            }
+            for (shard, entry), data in zip(unread.items(), files, strict=True):
+                self._read[entry] = decode_receipt(shard, data)
+            return {shard: self._read[entry] for shard, entry in found.items()}
         except FileNotFoundError as error:
             raise OutputError(f"a receipt vanished while it was read: {error}") from error
         except ValueError as error:

@@ -16,7 +16,7 @@ from pathlib import Path
 from mav_pipeline.dataset import layout
 from mav_pipeline.errors import TransientError
 from mav_pipeline.schema import ShardFailure, ShardReceipt
-from mav_pipeline.storage import Storage, is_temporary
+from mav_pipeline.storage import Entry, Storage, is_temporary
 
 
 def commit(
@@ -108,11 +108,16 @@ def sweep(storage: Storage) -> None:
 
 def published(storage: Storage) -> list[str]:
     """The shards that have a receipt, in order; reads none."""
+    return [*receipt_entries(storage)]
+
+
+def receipt_entries(storage: Storage) -> dict[str, Entry]:
+    """The receipts as they are listed, by shard, in order; reads none."""
     try:
-        shards = [layout.shard_of_receipt(e.name) for e in storage.entries(layout.SHARDS)]
+        found = [(layout.shard_of_receipt(e.name), e) for e in storage.entries(layout.SHARDS)]
     except FileNotFoundError:  # before the first shard
-        return []
-    return [shard for shard in shards if shard is not None]
+        return {}
+    return {shard: entry for shard, entry in found if shard is not None}
 
 
 def _is_stray(path: str, receipt: ShardReceipt | None) -> bool:

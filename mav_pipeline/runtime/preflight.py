@@ -5,10 +5,12 @@ config -> source, plan, fingerprint -> held against what the output already has
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import json
 import logging
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -32,6 +34,21 @@ _log = logging.getLogger(__name__)
 
 _NAMED = 10  # changes spelt out in a refusal; the rest is counted
 _PACKAGES = ("av", "numpy", "opencv-python-headless", "pyarrow", "pycocotools", "pymatting", "ray")
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """No garbage collection meanwhile: it would walk a plan's million objects again and again.
+
+    That takes a third of the time of a plan of 50,541 clips; little of what is made is garbage.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +75,7 @@ class Prepared:
     def fingerprint(self) -> str:
         return str(self.run["fingerprint"])
 
+    @_uncollected()
     def begin(self) -> BuiltSet:
         """Writes ``run.json`` and ``plan.parquet`` where they are missing or renewed; once.
 
@@ -88,6 +106,7 @@ class Prepared:
         return built
 
 
+@_uncollected()
 def prepare(config: RunConfig, *, writes: bool) -> Prepared:
     """Lists, plans and checks; with ``writes`` also probes what the output can do.
 
