@@ -9,7 +9,8 @@ import fnmatch
 import hashlib
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +20,7 @@ from mav_pipeline.schema import ClipRef, FileRef, Plan, Problem, ShardSpec
 
 #: A key of a WebDataset sample, and never a path.
 _SAFE_ID = re.compile(r"[A-Za-z0-9_-]+")
+_TWICE = "duplicate_id"
 _TARS = b"tars"
 
 PLAN_SCHEMA = pa.schema(
@@ -62,12 +64,14 @@ def select(
         ordered = [clip for clip in ordered if patterns.match(clip.video_id)]
     selected: list[ClipRef] = []
     for clip in ordered[:limit]:
+        if clip.problem is not None and clip.problem.reason == _TWICE:
+            clip = replace(clip, problem=None)  # of an earlier plan; it may stand alone by now
         if not _SAFE_ID.fullmatch(clip.video_id):
             message = f"plan of video: {clip.video_id!r} has other characters than A-Za-z0-9_-"
             clip = replace(clip, problem=Problem("failed", "bad_id", message))
-        elif selected and selected[-1].video_id == clip.video_id:
+        elif clip.problem is None and selected and selected[-1].video_id == clip.video_id:
             message = f"plan of video: the id stands twice, in {_place(selected[-1])} already"
-            clip = replace(clip, problem=Problem("failed", "duplicate_id", message))
+            clip = replace(clip, problem=Problem("failed", _TWICE, message))
         selected.append(clip)
     return selected
 
@@ -135,7 +139,7 @@ def renewed(old: Plan, new: Plan, failed: Collection[str]) -> tuple[Plan, dict[s
         failed: ids of the clips that have failed rows.
     """
     changes = changed_files(old, new)
-    found = {clip.video_id: clip for clip in reversed([*new.clips()])}
+    found = dict(zip(_keys(new), new.clips(), strict=True))
     mended = {
         ref.uri
         for clip in (*old.clips(), *new.clips())
@@ -144,13 +148,24 @@ def renewed(old: Plan, new: Plan, failed: Collection[str]) -> tuple[Plan, dict[s
         if ref.uri in changes
     }
 
+    keys = _keys(old)
+
     def now(clip: ClipRef) -> ClipRef:
-        other = found.get(clip.video_id, clip)
+        other = found.get(next(keys), clip)
         return other if any(ref.uri in mended for ref in (*clip.files, *other.files)) else clip
 
     shards = tuple(replace(s, clips=tuple(now(clip) for clip in s.clips)) for s in old.shards)
-    tars = {**old.tars, **{uri: v for uri, v in new.tars.items() if uri in mended}}
+    kept = {uri: version for uri, version in old.tars.items() if uri not in mended}
+    tars = {**kept, **{uri: version for uri, version in new.tars.items() if uri in mended}}
     return Plan(shards, tars), {u: what for u, what in changes.items() if u not in mended}
+
+
+def _keys(plan: Plan) -> Iterator[tuple[str, int]]:
+    """Of each clip, its id and the how-manieth with that id it is."""
+    seen: Counter[str] = Counter()
+    for clip in plan.clips():
+        seen[clip.video_id] += 1
+        yield clip.video_id, seen[clip.video_id]
 
 
 def _files(plan: Plan) -> dict[str, list[FileRef] | str]:

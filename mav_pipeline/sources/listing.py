@@ -42,7 +42,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Tear:
-    """A tar that is not whole: why, its last member, and whether that one is cut off itself."""
+    """A tar that is not whole: why, its last file, and whether that one is cut off itself."""
 
     tar: Found
     damage: str
@@ -74,25 +74,27 @@ def list_source(storage: Storage, plan: Plan | None = None) -> Listing:
         ConfigError: the root cannot be listed, or a tar cannot be read.
     """
     try:
-        entries = [_escaped(e) for e in storage.entries() if not _is_hidden(e.name)]
-        tars = {e.name: e.version for e in entries if e.name.lower().endswith(_SUFFIX)}
+        entries = [entry for entry in storage.entries() if not _is_hidden(entry.name)]
+        packed = [entry for entry in entries if entry.name.lower().endswith(_SUFFIX)]
+        tars = {_recorded(entry.name): entry.version for entry in packed}
         known = {} if plan is None else {u: v for u, v in tars.items() if plan.tars.get(u) == v}
-        fresh = [e for e in entries if e.name in tars and e.name not in known]
+        fresh = [entry for entry in packed if entry.name not in known]
         with ThreadPoolExecutor(storage.parallel, thread_name_prefix="mav-index") as pool:
             indices = [*pool.map(lambda entry: _index(storage, entry), fresh)]
     except OSError as error:
         cause = f"source.root={storage} cannot be listed: {error.strerror or error}"
         raise ConfigError(f"{cause}; point it at the place that holds the clips") from error
-    files = [Found(e.name, e.name, 0, e.size, e.version) for e in entries if e.name not in tars]
+    files = [_loose(entry) for entry in entries if _recorded(entry.name) not in tars]
     tears = {}
     for entry, index in zip(fresh, indices, strict=True):
+        tar = _loose(entry)
         members = [*index.members, *([index.torn] if index.torn else [])]
-        found = [Found(_tidy(m.name), entry.name, m.offset, m.size, entry.version) for m in members]
+        found = [Found(_tidy(m.name), tar.uri, m.offset, m.size, tar.version) for m in members]
+        shown = [file for file in found if not _is_hidden(file.name)]
         if index.damage is not None:
-            tar = Found(entry.name, entry.name, 0, entry.size, entry.version)
-            last = found[-1].name if found else ""
-            tears[entry.name] = Tear(tar, index.damage, last, index.torn is not None)
-        files += [file for file in found if not _is_hidden(file.name)]
+            is_cut = index.torn is not None and found[-1:] == shown[-1:]
+            tears[tar.uri] = Tear(tar, index.damage, shown[-1].name if shown else "", is_cut)
+        files += shown
     clips = () if plan is None else tuple(c for c in plan.clips() if c.files[0].uri in known)
     return Listing(tuple(files), tars, tears, clips)
 
@@ -117,6 +119,8 @@ def torn(tear: Tear, what: str) -> Problem:
 
 
 def _index(storage: Storage, tar: Entry) -> TarIndex:
+    if _recorded(tar.name) != tar.name:  # it could be read, and its name not be written down
+        return TarIndex((), damage="has a name that is no UTF-8: rename it")
     return index_tar(
         lambda offset, count: storage.read_range(tar.name, offset, count, tar.version), tar.size
     )
@@ -124,15 +128,17 @@ def _index(storage: Storage, tar: Entry) -> TarIndex:
 
 def _tidy(name: str) -> str:
     """A member's path without the ``./`` that tar writes, and safe to write down."""
-    parts = [part for part in name.split("/") if part not in ("", ".")]
-    return "/".join(parts).encode("utf-8", "backslashreplace").decode()
+    return _recorded("/".join(part for part in name.split("/") if part not in ("", ".")))
 
 
-def _escaped(entry: Entry) -> Entry:
-    """A name that is no UTF-8, written so that it can be recorded; it is no id that we take."""
-    if entry.name.isascii():
-        return entry
-    return replace(entry, name=entry.name.encode("utf-8", "backslashreplace").decode())
+def _loose(entry: Entry) -> Found:
+    name = _recorded(entry.name)
+    return Found(name, name, 0, entry.size, entry.version)
+
+
+def _recorded(name: str) -> str:
+    """A name as it can be written down: what is no UTF-8 is escaped, and so no id that we take."""
+    return name if name.isascii() else name.encode("utf-8", "backslashreplace").decode()
 
 
 def _is_hidden(name: str) -> bool:

@@ -76,13 +76,12 @@ class SavTrain:
     def _ref(self, video_id: str, files: dict[str, Found], tear: Tear | None) -> ClipRef:
         roles = ("video", *self._kinds)
         wanted = [files[role].ref(role) for role in roles if role in files]
-        lacks = "video" not in files or len(wanted) == 1
-        if tear is not None:  # what it ends in is not whole, or what belongs to it is cut off
-            at_end = any(file.name == tear.last for file in files.values())
-            lacks |= at_end and len(wanted) < len(roles)
-            lacks |= any(ref.name == tear.last and tear.is_cut for ref in wanted)
         problem = None
-        if lacks and tear is not None:
+        # What a clip lacks in a damaged tar may lie behind the damage, wherever that is.
+        if tear is not None and (
+            len(wanted) < len(roles)
+            or (tear.is_cut and any(ref.name == tear.last for ref in wanted))
+        ):
             problem = torn(tear, f"{video_id} is not whole")
         elif "video" not in files:
             names = ", ".join(file.ref("").label for file in files.values())

@@ -377,3 +377,44 @@ def test_a_torn_tar_that_the_plan_knows_is_told_of_once_more_and_once(
     write_tar(tmp_path / "x.tar", files)
     os.utime(tmp_path / "x.tar", ns=(0, int(plan.tars["x.tar"]) + 1))
     assert problems(discover(tmp_path, plan).clips) == {"a": None, "b": None, "y": "torn_tar"}
+
+
+def test_a_tar_named_as_its_only_clip_that_is_torn_behind_it_says_torn(
+    tmp_path: Path, folder: Path
+) -> None:
+    write(tmp_path / "a.tar", cut(members(folder / "sav_000"), "a_manual.json", "after"))
+    clips = select(discover(tmp_path).clips)
+    assert [clip.problem and clip.problem.reason for clip in clips] == [None, "torn_tar"]
+
+
+def test_a_tar_whose_name_is_no_utf8_is_a_failed_row_and_stops_nothing(
+    tmp_path: Path, folder: Path
+) -> None:
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.tar")).write_bytes(
+        tar_bytes(members(folder / "sav_000"))
+    )
+    write_clip(tmp_path, "z")
+    found = discover(tmp_path)
+    assert sorted(problems(found.clips).values(), key=str) == [None, "torn_tar"]
+    assert [clip.video_id for clip in found.clips if clip.problem is None] == ["z"]
+    assert planned(found).tars == found.tars
+
+
+@pytest.mark.parametrize("last", ["._a_manual.json", "notes.txt"])
+def test_a_clip_that_a_torn_tar_may_hold_more_of_is_not_whole(
+    tmp_path: Path, folder: Path, last: str
+) -> None:
+    (_, video), (_, annotation) = members(folder / "sav_000")[:2]
+    files = [("a.mp4", video), ("a_auto.json", annotation), (last, b"1")]
+    write(tmp_path / "x.tar", cut([*files, ("a_manual.json", annotation)], last, "after"))
+    found = problems(discover(tmp_path, **{"source.masklets": "both"}).clips)
+    assert found == {"a": "torn_tar"}
+
+
+def test_a_clip_that_no_longer_stands_twice_is_whole(tmp_path: Path, folder: Path) -> None:
+    for name in ("x.tar", "y.tar"):
+        write_tar(tmp_path / name, members(folder / "sav_000")[:2])
+    plan = planned(discover(tmp_path))
+    (tmp_path / "x.tar").unlink()
+    (clip,) = select(discover(tmp_path, plan).clips)
+    assert clip.problem is None

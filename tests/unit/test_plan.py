@@ -305,3 +305,35 @@ def test_a_changed_tar_renews_every_clip_in_it_and_leaves_new_ones_out() -> None
     assert plan == make_plan([after[0], after[2], *others], 2, new.tars)
     assert refused == {}
     assert renewed(old, new, {"d", "e"}) == (old, {"t.tar": "has changed"})
+
+
+def selected(*clips: ClipRef, tars: dict[str, str] | None = None) -> Plan:
+    return make_plan(select(clips), 9, tars or {})
+
+
+def test_removing_the_second_of_two_clips_of_one_id_makes_the_first_no_twin() -> None:
+    old, new = selected(clip("a", "x/"), clip("a", "y/")), selected(clip("a", "x/"))
+    plan, refused = renewed(old, new, {"a"})
+    assert refused == {}
+    first, second = plan.clips()
+    assert first == clip("a", "x/")
+    assert second.problem is not None, "or two samples have one key"
+
+
+def test_repairing_the_first_of_two_clips_of_one_id_leaves_the_second_a_failed_one() -> None:
+    old = selected(clip("a", "x/"), clip("a", "y/"))
+    new = selected(clip("a", "x/", version="2"), clip("a", "y/"))
+    assert renewed(old, new, {"a"}) == (new, {})
+
+
+def test_a_failed_clips_tar_may_be_replaced_by_its_folder() -> None:
+    old, new = selected(packed("a", "t.tar"), tars={"t.tar": "1"}), selected(clip("a"))
+    plan, refused = renewed(old, new, {"a"})
+    assert refused == {}
+    assert changed_files(plan, new) == {}
+
+
+def test_what_discovery_found_wrong_outweighs_that_an_id_stands_twice() -> None:
+    problem = Problem("failed", "torn_tar", "cut")
+    first, second = select([clip("a", "x/"), replace(clip("a", "y/"), problem=problem)])
+    assert (first.problem, second.problem) == (None, problem)
