@@ -104,18 +104,21 @@ class LocalStorage:
     def swap(self, name: str, old: bytes, new: bytes) -> bool:
         path = self.root / name
         try:
-            with path.open("rb") as file:
-                # Whoever swaps holds the lock of the file that lies there: a second one, once the
-                # lock is his, finds that another file does.
-                fcntl.flock(file, fcntl.LOCK_EX)
-                if not os.path.samestat(os.fstat(file.fileno()), path.stat()):
-                    return False
-                if file.read() != old:
-                    return False
-                self._place(name, new, os.replace)
-                return True
+            file = path.open("rb")
         except FileNotFoundError:
             return False
+        with file:
+            # Whoever swaps holds the lock of the file that lies there: a second one, once the lock
+            # is his, finds that another file does.
+            fcntl.flock(file, fcntl.LOCK_EX)
+            try:
+                is_there = os.path.samestat(os.fstat(file.fileno()), path.stat())
+            except FileNotFoundError:
+                is_there = False
+            if not is_there or file.read() != old:
+                return False
+            self._place(name, new, os.replace)
+            return True
 
     def put(self, name: str, data: bytes) -> None:
         """Creates or replaces ``name`` whole."""

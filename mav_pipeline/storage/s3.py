@@ -8,6 +8,7 @@ AWS chain alone and stand in no message.
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import io
 import os
@@ -97,7 +98,7 @@ class S3Storage:
     def read_range(self, name: str, offset: int, count: int, version: str) -> bytes:
         if count == 0:  # HTTP knows no empty range
             if self._head(name)["ETag"].strip('"') != version:
-                raise Changed(name)
+                raise Changed(errno.ESTALE, f"{self.uri}/{name}: another version")
             return b""
         return self._get(name, offset, count, version)
 

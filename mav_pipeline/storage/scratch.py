@@ -24,10 +24,13 @@ def _folder_of(process: int) -> tuple[Path, int]:
         _remove_if_dead(old)
     while True:
         folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
-        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:  # another process took it for a dead one's
+            continue
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if folder.exists():  # else another process took it for a dead one's before it was locked
-            atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        if folder.exists():  # else the same, before it was locked
+            atexit.register(_remove, folder, process)
             return folder, lock
         os.close(lock)
 
@@ -35,6 +38,11 @@ def _folder_of(process: int) -> tuple[Path, int]:
 def scratch_folder() -> Path:
     """This process's own folder."""
     return _folder_of(os.getpid())[0]
+
+
+def _remove(folder: Path, process: int) -> None:
+    if os.getpid() == process:  # a forked child leaves by the same door
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _remove_if_dead(folder: Path) -> None:

@@ -160,8 +160,23 @@ sys.stdin.read()
 """
 
 
+@pytest.mark.parametrize("call", [("os", "open"), ("fcntl", "flock")], ids=["open", "lock"])
 def test_a_folder_taken_for_a_dead_ones_before_it_is_locked_is_made_again(
-    processes: Processes,
+    processes: Processes, call: tuple[str, str]
 ) -> None:
-    _, folder = processes.start(overtaken("fcntl", "flock"))
+    _, folder = processes.start(overtaken(*call))
     assert [*processes.place.iterdir()] == [folder]
+
+
+def test_a_forked_child_that_ends_leaves_its_parents_folder(processes: Processes) -> None:
+    _, folder = processes.start("""
+import os, sys
+from mav_pipeline.storage.scratch import scratch_folder
+folder = scratch_folder()
+if not (child := os.fork()):
+    sys.exit()
+os.waitpid(child, 0)
+print(folder, folder.exists(), flush=True)
+sys.stdin.read()
+""")
+    assert folder.exists()

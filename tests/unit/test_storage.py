@@ -478,3 +478,19 @@ def test_a_root_that_is_no_place_is_refused_before_a_server_is_asked(
     with pytest.raises(ConfigError) as caught:
         open_storage(root, "output.root", endpoint)
     assert why in str(caught.value)
+
+
+def test_swap_says_no_only_where_another_swapped(
+    storage: LocalStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage.put("a", b"old")
+    real = os.replace
+
+    def swept(source: Path, target: Path) -> None:
+        source.unlink()
+        real(source, target)
+
+    monkeypatch.setattr(os, "replace", swept)
+    with pytest.raises(FileNotFoundError):
+        storage.swap("a", b"old", b"new")
+    assert storage.read("a") == b"old"
