@@ -19,6 +19,7 @@ import numpy as np
 
 from mav_pipeline.config import MattingConfig
 from mav_pipeline.masks import decode_rle
+from mav_pipeline.runtime.local import LocalCrew
 from mav_pipeline.runtime.preflight import prepare
 from mav_pipeline.sources import open_source
 
@@ -149,7 +150,7 @@ def _build(root: Path, weights: Path, keys: dict[str, Any], height: int, width: 
         "runtime.encode_threads=4",
         f"source.limit={1 if height < 100 else 2}",
     )
-    rate, stages = measure.build_rate(settings, measure.local)
+    rate, stages = measure.build_rate(settings, LocalCrew)
     frames = sum(len(clip.frames) for clip in measure.load(settings)) * model.MASKLETS
     idle = max(0.0, 1 - stages["matting"] / (frames / rate))
     script = _script_rate(root / "png", settings)

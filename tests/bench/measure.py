@@ -20,9 +20,9 @@ from mav_pipeline.masks import decode_rle
 from mav_pipeline.matting import open_backend
 from mav_pipeline.runtime.driver import run_shards
 from mav_pipeline.runtime.local import LocalCrew
-from mav_pipeline.runtime.preflight import plan_shards, prepare
+from mav_pipeline.runtime.preflight import prepare
 from mav_pipeline.runtime.progress import open_display
-from mav_pipeline.schema import Clip, ClipRef, ShardSpec
+from mav_pipeline.schema import Clip, ClipRef
 from mav_pipeline.sources import open_source
 from mav_pipeline.video import AlphaEncoder, alpha_rate, decode_video
 
@@ -44,7 +44,7 @@ def one_core() -> Iterator[None]:
 
 def planned(settings: RunConfig) -> list[ClipRef]:
     """Every clip that a build would take."""
-    return [ref for shard in plan_shards(settings) for ref in shard.clips]
+    return [*prepare(settings, writes=False).plan.clips()]
 
 
 def load(settings: RunConfig) -> list[Clip]:
@@ -77,7 +77,7 @@ def build_rate(
     shutil.rmtree(str(settings.output.root), ignore_errors=True)
     prepared = prepare(settings, writes=True)
     shards = prepared.plan.shards
-    with contextlib.closing(crew_of(settings, prepared.fingerprint, shards)) as crew:  # type: ignore[type-var]
+    with contextlib.closing(crew_of(settings, prepared.fingerprint)) as crew:  # type: ignore[type-var]
         crew.start()  # type: ignore[attr-defined]
         built = prepared.begin()
         start = time.perf_counter()
@@ -89,14 +89,10 @@ def build_rate(
     return report.frames / seconds, dict(report.stages_s)
 
 
-def local(settings: RunConfig, fingerprint: str, shards: list[ShardSpec]) -> LocalCrew:
-    return LocalCrew(settings, fingerprint)
-
-
-def ray_crew(settings: RunConfig, fingerprint: str, shards: list[ShardSpec]) -> object:
+def ray_crew(settings: RunConfig, fingerprint: str) -> object:
     from mav_pipeline.runtime.cluster import RayCrew
 
-    return RayCrew(settings, fingerprint, len(shards))
+    return RayCrew(settings, fingerprint)
 
 
 def bare_apart(source: Path, processes: int) -> float:
@@ -131,10 +127,10 @@ def closed_form(source: Path, out: Path) -> list[tuple[str, str, str]]:
     for _ in range(REPEATS):
         with one_core():
             bare.append(bare_rate(settings, clips))
-            rate, stages = build_rate(split, local)
+            rate, stages = build_rate(split, LocalCrew)
         pinned.append(rate / bare[-1])
         shares.append(stages["score"] / sum(stages.values()))
-        free.append(build_rate(settings, local)[0] / bare[-1])
+        free.append(build_rate(settings, LocalCrew)[0] / bare[-1])
         gains.append(build_rate(two, ray_crew)[0] / rate)
         machine.append(bare_apart(source, 2) / bare_apart(source, 1))
     return [
@@ -164,7 +160,7 @@ def floor(source: Path, out: Path) -> list[tuple[str, str, str]]:
                 for ref, shown in zip(planned(settings), masks, strict=True)
             )
             alone.append(frames / (time.perf_counter() - start))
-            ratios.append(alone[-1] / build_rate(settings, local)[0])
+            ratios.append(alone[-1] / build_rate(settings, LocalCrew)[0])
     return [
         ("decode and FFV1-encode alone, one core", f"{median(alone):.1f} alpha frames/s", ""),
         ("binary build, basic scores / that", f"{median(ratios):.2f}x the time", "<= 2.5x"),
