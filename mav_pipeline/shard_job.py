@@ -130,8 +130,12 @@ class ShardBuilder:
 
     def steps(
         self, spec: ShardSpec, attempt: int, *, rebuild: bool
-    ) -> Generator[str, None, ShardReceipt]:
-        """Builds a shard as ``build`` does, one clip at a time; yields the id of each before it."""
+    ) -> Generator[str | None, None, ShardReceipt]:
+        """Builds a shard as ``build`` does, one clip at a time.
+
+        Yields:
+            The id of each clip before it is read; None before the shard is published.
+        """
         return self._steps(ShardRecord(spec), self._one_by_one, attempt, rebuild)
 
     def _steps(
@@ -140,7 +144,7 @@ class ShardBuilder:
         clips: Callable[[ShardRecord], Generator[ClipOutcome]],
         attempt: int,
         rebuild: bool,
-    ) -> Generator[str, None, ShardReceipt]:
+    ) -> Generator[str | None, None, ShardReceipt]:
         name, temporaries = shard.spec.name, contextlib.ExitStack()
         try:
             held = self._held(name)
@@ -154,6 +158,7 @@ class ShardBuilder:
                 for clip in shard.spec.clips:
                     yield clip.video_id
                     self._take(shard, next(outcomes), tar)
+            yield None
             with shard.times.stage("publish"):
                 return self._publish(shard, tar, (tar_path, rows_path), attempt, held)
         except Interrupted:

@@ -7,7 +7,6 @@ only, so the build shares a cluster and lets an autoscaler see what it wants.
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections import deque
 from typing import Any
@@ -24,14 +23,16 @@ from ray.exceptions import (
 from mav_pipeline.config import RunConfig
 from mav_pipeline.errors import SetupError, ShardError
 from mav_pipeline.runtime.crew import Outcome
-from mav_pipeline.runtime.hand import CALLS, Actor, Hand, cause_of, cluster_resources, went
+from mav_pipeline.runtime.hand import CALLS, Actor, Hand, cause_of, went
 from mav_pipeline.runtime.queue import Lost, Task
+from mav_pipeline.runtime.slots import Slots
 from mav_pipeline.schema import ShardReceipt
 from mav_pipeline.shard_job import Progress
 
 _log = logging.getLogger(__name__)
 
 _DOUBT_S = 120.0  # for Ray to notice that a node is gone: by default it takes half a minute
+_LOOK_S = 2.0  # between looks at the workers' progress: a call to each
 _FIT_S = 10.0  # how often the number of workers is fitted to what there is to do
 
 
@@ -44,9 +45,9 @@ class RayCrew:
         self._alone: deque[Task] = deque()  # these wait for a fresh process
         self._gone = Progress()  # totals of workers that are no more
         self._ended: list[Outcome] = []
-        self._next_fit = self._next_swap = 0.0
-        # A cluster of others may grow by what is asked of it; one that we start has what it has.
-        self._is_ours = not (config.runtime.address or os.environ.get("RAY_ADDRESS"))
+        self._next_fit = self._next_swap = self._next_look = 0.0
+        self._joined = False
+        self._slots = Slots(config)
 
     def start(self) -> None:
         runtime = self._config.runtime
@@ -54,7 +55,7 @@ class RayCrew:
             try:
                 ray.init(
                     address=runtime.address,
-                    include_dashboard=None if runtime.address else False,
+                    include_dashboard=False if self._slots.is_ours else None,
                     log_to_driver=False,
                     logging_level=logging.WARNING,
                 )
@@ -63,13 +64,14 @@ class RayCrew:
                     f"runtime.address={runtime.address}: no Ray cluster answers ({error}); "
                     "start one, or leave the key null to start one here"
                 ) from error
+            self._joined = True
         first = self._hire()
         try:
             first.node = ray.get(first.starting, timeout=runtime.start_timeout_s)
         except GetTimeoutError as error:
             raise SetupError(
                 f"no worker came up within runtime.start_timeout_s={runtime.start_timeout_s}: the "
-                f"cluster has no free {self._resources()}; lower runtime.gpus_per_worker or "
+                f"cluster has no free {self._slots.resources()}; lower runtime.gpus_per_worker or "
                 "matting.threads, or give the autoscaler more time"
             ) from error
         except RayTaskError as error:
@@ -98,9 +100,9 @@ class RayCrew:
         if not refs:
             time.sleep(timeout_s)
         else:
-            done, _ = ray.wait(refs, num_returns=1, timeout=timeout_s)
-            for ref in done:
-                self._settle(ref)
+            if ray.wait(refs, num_returns=1, timeout=timeout_s)[0]:
+                for ref in ray.wait(refs, num_returns=len(refs), timeout=0)[0]:
+                    self._settle(ref)
         self._kill_overdue()
         outcomes, self._ended = self._ended, []
         return outcomes
@@ -109,8 +111,10 @@ class RayCrew:
         return sum(hand.starting is None for hand in self._hands)
 
     def progress(self) -> Progress:
-        for hand in self._hands:
-            self._look(hand)
+        if time.monotonic() >= self._next_look:
+            self._next_look = time.monotonic() + _LOOK_S
+            for hand in self._hands:
+                hand.look()
         parts = [self._gone, *(hand.progress for hand in self._hands)]
         return Progress(
             clips=sum(part.clips for part in parts),
@@ -122,31 +126,15 @@ class RayCrew:
         for hand in self._hands:
             ray.kill(hand.actor)
         self._hands.clear()
-        ray.shutdown()
+        if self._joined:
+            ray.shutdown()
 
     # workers
-
-    def _resources(self) -> dict[str, float]:
-        runtime = self._config.runtime
-        wanted = {"num_cpus": float(self._config.matting.threads)}
-        gpus = runtime.gpus_per_worker
-        if gpus == "auto":
-            gpus = self._model_gpus()
-        if gpus:
-            wanted["num_gpus"] = gpus
-        return wanted
-
-    def _model_gpus(self) -> float:
-        """One for a backend with a device to choose, unless that falls to the CPU."""
-        matting = self._config.matting
-        if matting.name != "videomama" or matting.device == "cpu":
-            return 0.0
-        return 1.0 if matting.device == "cuda" or cluster_resources().get("GPU") else 0.0
 
     def _hire(self) -> Hand:
         actor: Any = (
             ray.remote(Actor)
-            .options(max_concurrency=CALLS, max_restarts=0, **self._resources())
+            .options(max_concurrency=CALLS, max_restarts=0, **self._slots.resources())
             .remote(self._config.to_mapping(), self._fingerprint)
         )
         hand = Hand(actor, actor.start.remote())
@@ -158,26 +146,12 @@ class RayCrew:
         if self._hands and time.monotonic() < self._next_fit:
             return
         self._next_fit = time.monotonic() + _FIT_S
-        wanted = max(1, min(self._wanted(), outstanding))
+        wanted = max(1, min(self._slots.wanted(self.workers()), outstanding))
         while len(self._hands) < wanted:
             self._hire()
         spare = [hand for hand in self._hands if hand.starting is not None or hand.is_idle]
         for hand in spare[: len(self._hands) - wanted]:
             self._let_go(hand)
-
-    def _wanted(self) -> int:
-        """``auto`` in a cluster of others: as many more as are at work, for an autoscaler to see.
-
-        An actor that waits for a slot costs nothing, and gets what the cluster grows by.
-        """
-        wanted = self._config.runtime.num_workers
-        if wanted != "auto":
-            return wanted
-        have = cluster_resources()
-        names = {"num_cpus": "CPU", "num_gpus": "GPU"}
-        slots = [int(have.get(names[key], 0) // need) for key, need in self._resources().items()]
-        at_work = self.workers()
-        return min(slots) if self._is_ours else max(min(slots), at_work + max(1, at_work))
 
     def _meet(self) -> None:
         """Takes in the workers that have started, and those that could not."""
@@ -213,24 +187,12 @@ class RayCrew:
             hand.since = time.monotonic()
         hand.tasks[ref], hand.is_fresh = task, False
 
-    def _look(self, hand: Hand) -> None:
-        """Takes the answer of the last progress call, if it is there, and asks again."""
-        if hand.starting is not None:
-            return
-        if hand.asked is not None:
-            done, _ = ray.wait([hand.asked], timeout=0)
-            if not done:
-                return
-            try:
-                hand.progress = ray.get(hand.asked)
-            except RayError:
-                return  # a dead worker; its tasks say so too
-        hand.asked = hand.actor.progress.remote()
-
     # endings
 
     def _settle(self, ref: Any) -> None:
-        hand = next(hand for hand in self._hands if ref in hand.tasks)
+        hand = next((hand for hand in self._hands if ref in hand.tasks), None)
+        if hand is None:  # given up just now, for another of its tasks
+            return
         result: ShardReceipt | ShardError
         try:
             answer = ray.get(ref)
@@ -247,7 +209,7 @@ class RayCrew:
             return
         else:
             hand.since = time.monotonic()
-            if isinstance(answer, str):  # it is at the border of two clips
+            if not isinstance(answer, ShardReceipt):  # it is at the border of two clips
                 task, hand.clip = hand.tasks.pop(ref), answer
                 self._give(hand, task, hand.actor.step.remote(task))
                 return
@@ -275,13 +237,11 @@ class RayCrew:
 
     def _kill_overdue(self) -> None:
         limit = self._config.runtime.shard_timeout_s
-        for hand in list(self._hands):
-            if (
-                limit
-                and hand.tasks
-                and hand.doubt is None
-                and time.monotonic() - hand.since > limit
-            ):
+        if limit is None:
+            return
+        busy = [hand for hand in self._hands if hand.tasks and hand.doubt is None]
+        for hand in busy:
+            if time.monotonic() - hand.since > limit:
                 self._give_up(hand, f"nothing done within runtime.shard_timeout_s={limit}", False)
 
     def _give_up(self, hand: Hand, why: str, with_node: bool) -> None:

@@ -58,9 +58,19 @@ class Hand:
         here = self.starting is None and self.doubt is None
         return here and not alone and len(self.tasks) < _IN_FLIGHT
 
-
-def cluster_resources() -> dict[str, float]:
-    return dict(ray.cluster_resources())  # type: ignore[no-untyped-call]
+    def look(self) -> None:
+        """Takes the answer of the last progress call, if it is there, and asks again."""
+        if self.starting is not None:
+            return
+        if self.asked is not None:
+            done, _ = ray.wait([self.asked], timeout=0)
+            if not done:
+                return
+            try:
+                self.progress = ray.get(self.asked)
+            except RayError:
+                return  # a dead worker; its tasks say so too
+        self.asked = self.actor.progress.remote()
 
 
 def went(error: RayError, node: str) -> bool:

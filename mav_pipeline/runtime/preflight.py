@@ -129,7 +129,8 @@ def prepare(config: RunConfig, *, writes: bool) -> Prepared:
     if before is None:
         plan, tasks = found, [Task(shard) for shard in found.shards]
     else:
-        plan, tasks = _resumed(output, config, before, found)
+        assert run is not None
+        plan, tasks = _resumed(BuiltSet(output, run, before), found, config.resume.rebuild)
     if writes:
         output.probe()
     begun = {
@@ -168,26 +169,24 @@ def _discovered(config: RunConfig, before: Plan | None) -> Plan:
     return planning.make_plan(clips, config.output.clips_per_shard, found.tars)
 
 
-def _resumed(
-    output: Storage, config: RunConfig, before: Plan, found: Plan
-) -> tuple[Plan, list[Task]]:
+def _resumed(built: BuiltSet, found: Plan, rebuild: str) -> tuple[Plan, list[Task]]:
     """The plan to go on with and what is left of it.
 
     Raises:
         OutputError: an input file differs, other than by the repair of a failed clip.
     """
-    done = set(published(output))
+    done = set(published(built.storage))
     again: set[str] = set()
-    plan, changes = before, planning.changed_files(before, found)
-    if config.resume.rebuild == "failed_clips":
-        failed = BuiltSet(output, {}, before).failed_clips()
-        again = set(failed)
-        clips = {video_id for ids in failed.values() for video_id in ids}
-        plan, changes = planning.renewed(before, found, clips)
+    if rebuild == "failed_clips":
+        failed = built.failed_clips()
+        again, clips = set(failed), set().union(*failed.values())
+        plan, changes = planning.renewed(built.plan, found, clips)
+        hint = ""
+    else:
+        plan, changes = built.plan, planning.changed_files(built.plan, found)
+        hint = "; where that repairs failed clips: resume.rebuild=failed_clips"
     if changes:
-        lines = [f"{uri} {what}" for uri, what in changes.items()]
-        hint = "" if again else "; where that repairs failed clips: resume.rebuild=failed_clips"
-        _refuse(output, lines, hint)
+        _refuse(built.storage, [f"{uri} {what}" for uri, what in changes.items()], hint)
     tasks = [
         Task(shard, rebuild=shard.name in again)
         for shard in plan.shards

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from mav_pipeline.errors import ShardError
-from mav_pipeline.schema import Problem, ShardFailure, ShardSpec
+from mav_pipeline.schema import ClipRef, Problem, ShardFailure, ShardSpec
 
 _MAX_WAIT_S = 60.0
 _DEATHS = 2  # of workers that had a clip alone, before it is quarantined
@@ -108,7 +108,7 @@ class ShardQueue:
             self._out -= 1
             self._again(task, now)
             return None
-        if lost.clip is None:
+        if lost.clip is None or not any(_is_suspect(c, lost.clip) for c in task.spec.clips):
             error = ShardError("matting", "WorkerLost", lost.why, may_pass=True)
             return self.failed(replace(task, alone=True), error, now)
         self._out -= 1
@@ -126,6 +126,12 @@ def _without(spec: ShardSpec, video_id: str) -> ShardSpec:
     """The shard with a clip in quarantine: it gets a failed row and is not read."""
     problem = Problem("failed", "crash", f"matting of the clip: {_DEATHS} workers died of it alone")
     clips = (
-        replace(clip, problem=problem) if clip.video_id == video_id else clip for clip in spec.clips
+        replace(clip, problem=problem) if _is_suspect(clip, video_id) else clip
+        for clip in spec.clips
     )
     return replace(spec, clips=tuple(clips))
+
+
+def _is_suspect(clip: ClipRef, video_id: str) -> bool:
+    """Whether this is the clip that a worker had alone; one with a problem is never read."""
+    return clip.video_id == video_id and clip.problem is None

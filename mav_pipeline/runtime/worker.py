@@ -19,7 +19,7 @@ class Worker:
     def __init__(self, config: dict[str, Any], fingerprint: str) -> None:
         self._builder = open_builder(RunConfig.from_mapping(config), fingerprint)
         self._lock, self._is_set_up = threading.Lock(), False
-        self._steps: Generator[str, None, ShardReceipt] | None = None
+        self._steps: Generator[str | None, None, ShardReceipt] | None = None
 
     def setup(self) -> None:
         """Loads the backend, once. Raises SetupError."""
@@ -33,11 +33,12 @@ class Worker:
         self.setup()
         return self._builder.build(task.spec, task.attempt, rebuild=task.rebuild)
 
-    def step(self, task: Task) -> ShardReceipt | str:
+    def step(self, task: Task) -> ShardReceipt | str | None:
         """Builds one clip of a task that wants its worker alone, and no other task beside it.
 
         Returns:
-            The id of the clip that the next call will build, or the receipt after the last.
+            The id of the clip that the next call will build, None where it will publish, and then
+            the receipt.
         """
         self.setup()
         if self._steps is None:

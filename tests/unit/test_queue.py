@@ -215,3 +215,21 @@ def test_outstanding_are_those_that_wait_and_those_being_built() -> None:
     assert (shards.outstanding, len(shards)) == (2, 2)
     assert shards.lost(taken(shards, 0.0), DIED, 0.0) is not None
     assert (shards.outstanding, len(shards)) == (1, 1)
+
+
+def test_a_shard_whose_workers_die_of_a_clip_in_quarantine_comes_to_an_end() -> None:
+    shards = queue([SHARD], attempts=3)
+    for _ in range(2 + 3):
+        failure = shards.lost(taken(shards, 1e9), of_clip("d"), 0.0)
+    assert failure is not None
+    assert failure.type == "WorkerLost"
+
+
+def test_a_second_clip_of_the_same_id_keeps_its_own_problem() -> None:
+    twice = Problem("failed", "duplicate_id", "it stands twice")
+    shards = queue([ShardSpec(0, (ClipRef("a", ()), ClipRef("a", (), twice)))])
+    for _ in range(2):
+        shards.lost(taken(shards, 1e9), of_clip("a"), 0.0)
+    first, second = taken(shards, 1e9).spec.clips
+    assert first.problem is not None
+    assert (first.problem.reason, second.problem) == ("crash", twice)
