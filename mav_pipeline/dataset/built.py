@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.manifest import SCHEMA, decode_rows
@@ -156,12 +155,6 @@ class BuiltSet:
             },
             reasons=dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0]))),
         )
-
-
-def count_reasons(rows: pa.Table) -> dict[str, int]:
-    """How often each reason stands in the rows, most frequent first."""
-    reasons = pc.list_flatten(rows["reasons"]).to_pylist()
-    return dict(sorted(Counter(reasons).items(), key=lambda item: (-item[1], item[0])))
 
 
 def read_plan(data: bytes) -> Plan:

@@ -17,6 +17,7 @@ from mav_pipeline.dataset.built import BuiltSet
 from mav_pipeline.dataset.manifest import merge
 from mav_pipeline.dataset.receipts import sweep
 from mav_pipeline.schema import ShardReceipt
+from mav_pipeline.storage import read_many
 
 
 def is_final(built: BuiltSet) -> bool:
@@ -34,15 +35,16 @@ def finalize(built: BuiltSet) -> None:
     The index comes last: ``is_final`` goes by it.
     """
     storage, receipts = built.storage, built.receipts()
-    sweep(storage)
+    manifests = [layout.data(receipt.manifest.name) for receipt in receipts.values()]
+    tars = [layout.data(receipt.tar.name) for receipt in receipts.values()]
+    sweep(storage, {*manifests, *tars})
     path = storage.temporary(layout.MANIFEST)
     try:
-        merge((storage.read(layout.data(r.manifest.name)) for r in receipts.values()), path)
+        merge(read_many(storage, manifests), path)
         storage.put(layout.MANIFEST, path.read_bytes())
     finally:
         path.unlink(missing_ok=True)
-    listed = "".join(f"{layout.data(receipt.tar.name)}\n" for receipt in receipts.values())
-    storage.put(layout.SHARD_LIST, listed.encode())
+    storage.put(layout.SHARD_LIST, "".join(f"{tar}\n" for tar in tars).encode())
     storage.put(layout.CARD, _card(built).encode())
     storage.put(layout.INDEX, _index(built, receipts))
 

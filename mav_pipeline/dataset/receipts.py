@@ -10,6 +10,7 @@ pointer: whoever created it has published the shard.
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
 
@@ -84,19 +85,24 @@ def record_failure(storage: Storage, failure: ShardFailure) -> None:
     storage.put(layout.failure(failure.shard), data)
 
 
-def sweep(storage: Storage) -> None:
+def sweep(storage: Storage, named: Collection[str] = ()) -> None:
     """Removes what a published set has no use for; asks each receipt again just before a delete.
 
     That is: files of our form that belong to a published shard and that its receipt does not name,
     and temporaries of the final files. So a finished ``shards/*.tar`` is exactly the set, while a
     shard that another builder is about to publish keeps its files: it has no receipt yet. On S3
     uploads of such files that were never finished go too.
+
+    Args:
+        named: paths that receipts named a moment ago; they stay, and nobody is asked about them.
     """
     for upload in storage.uploads():
         shard = layout.shard_of_data(upload.name)
         if shard is not None and read_receipt(storage, shard) is not None:
             storage.abort(upload)
     for entry in list(storage.entries()):
+        if entry.name in named:
+            continue
         shard = layout.shard_of_data(entry.name)
         if shard is None:
             stray = is_temporary(entry.name) and not entry.name.startswith(f"{layout.SHARDS}/")

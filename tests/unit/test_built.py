@@ -6,11 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
 
 from mav_pipeline.dataset import layout
-from mav_pipeline.dataset.built import BuiltSet, count_reasons, read_run
+from mav_pipeline.dataset.built import BuiltSet, read_run
 from mav_pipeline.dataset.receipts import record_failure
 from mav_pipeline.errors import OutputError
 from mav_pipeline.schema import STAGES, ShardFailure
@@ -82,10 +81,33 @@ def test_rows_come_in_plan_order_whatever_became_of_the_clip(small_set: Path) ->
     assert shards == sorted(shards)
 
 
-def test_reasons_are_counted_most_frequent_first() -> None:
-    rows = pa.table({"reasons": [["b"], [], ["a", "b"], ["c"], ["b"]]})
-    assert list(count_reasons(rows).items()) == [("b", 3), ("a", 1), ("c", 1)]
-    assert count_reasons(pa.table({"reasons": pa.array([], pa.list_(pa.string()))})) == {}
+def test_reasons_are_counted_most_frequent_first(small_set: Path) -> None:
+    for shard, reasons in (("mav-000000", {"c": 1, "b": 1}), ("mav-000001", {"a": 1, "b": 2})):
+        path = small_set / layout.receipt(shard)
+        path.write_text(json.dumps({**json.loads(path.read_text()), "reasons": reasons}))
+    (small_set / layout.receipt("mav-000002")).unlink()
+    assert list(opened(small_set).report().reasons.items()) == [("b", 3), ("a", 1), ("c", 1)]
+
+
+def test_a_receipt_is_read_again_only_once_it_has_changed(
+    small_set: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built, read = opened(small_set), LocalStorage.read
+    seen: list[str] = []
+
+    def watched(storage: LocalStorage, name: str) -> bytes:
+        seen.append(name)
+        return read(storage, name)
+
+    monkeypatch.setattr(LocalStorage, "read", watched)
+    first = built.receipts()
+    assert sorted(seen) == [layout.receipt(shard) for shard in first]
+    assert built.receipts() == first
+    assert len(seen) == len(first)
+    path = small_set / layout.receipt("mav-000001")
+    path.write_text(json.dumps({**json.loads(path.read_text()), "frames": 12345}))
+    assert built.receipts()["mav-000001"].frames == 12345
+    assert seen[len(first) :] == [layout.receipt("mav-000001")]
 
 
 def test_no_build_no_run(tmp_path: Path) -> None:
