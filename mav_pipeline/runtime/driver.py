@@ -62,8 +62,7 @@ def _built(prepared: Prepared, config: RunConfig) -> RunReport:
                 built = prepared.begin()
                 shards = [task.spec for task in pending]
                 with open_display(shards, config.runtime.progress_s) as display:
-                    run_shards(crew, pending, built, config, stop, display)
-                frames = crew.progress().frames
+                    frames = run_shards(crew, pending, built, config, stop, display)
         if pending or not is_final(built):
             write_report(built, config.report)
             finalize(built)
@@ -91,8 +90,13 @@ def run_shards(
     config: RunConfig,
     stop: threading.Event,
     display: Display,
-) -> None:
-    """Does ``tasks`` with ``crew``; every one ends with a receipt or a failure record."""
+) -> int:
+    """Does ``tasks`` with ``crew``; every one ends with a receipt or a failure record.
+
+    Returns:
+        Alpha frames in the shards that were published.
+    """
+    frames = 0
     queue = ShardQueue(
         tasks,
         max_attempts=config.runtime.max_attempts,
@@ -107,6 +111,7 @@ def run_shards(
             task, result = outcome.task, outcome.result
             if isinstance(result, ShardReceipt):
                 queue.published(task)
+                frames += result.frames
                 display.shard_published()
                 continue
             if isinstance(result, Lost):
@@ -118,6 +123,7 @@ def run_shards(
                 display.shard_failed()
                 _record(built.storage, failure)
         display.update(crew.progress(), crew.workers(), len(queue))
+    return frames
 
 
 def _record(storage: Storage, failure: ShardFailure) -> None:

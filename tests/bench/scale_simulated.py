@@ -18,12 +18,12 @@ _RATES = Rates(frames_per_s=_PEAK_TFLOPS * _SHARE / _TFLOP_A_FRAME, losses_per_h
 #: scores, and what full scores take of a closed_form build on one core.
 _CORE_S = 1.31 / 108.8 + 0.063 / (0.629 * 46.39)
 #: Of the driver, measured with Ray 2.60 on two cores: asking 512 workers for their progress takes
-#: 0.19 s, which it does at each turn; a turn takes in one shard, or ends after half a second.
-_ASK_S, _TURN_S = 0.19 / 512, 0.5
+#: 0.19 s, which it does every two seconds.
+_ASK_S, _LOOK_S = 0.19 / 512, 2.0
 _WEIGHTS_GB = 1.622e9 * 4 / 1e9  # float32; the parameters that diffusers counts
 _PUTS, _GETS, _SOURCE_GBPS = 3500, 5500, 10.0  # S3's, a second and prefix; a file server's
 _PUT_COST, _GET_COST = 0.005 / 1000, 0.0004 / 1000  # dollars; LIST costs as PUT
-_FINAL_GETS = 6  # a shard: receipts and rows, read for the report and the final files
+_FINAL_GETS = 3  # a shard: its receipt, and its rows for the report and for the manifest
 _SEEDS = 10
 
 
@@ -51,16 +51,14 @@ def need(gpus: int, frames_per_s: float, frames: Sequence[float]) -> Need:
     """Of GPUs that make ``frames_per_s`` each, for shards of so many frames."""
     asked, share = traffic(frames), gpus * frames_per_s / sum(frames)  # of the build, a second
     shards = share * len(frames)
-    turn = gpus * _ASK_S
-    turns = max(shards, 1 / (_TURN_S + turn))
     return Need(
         shards_per_s=shards,
         puts_per_s=share * asked.puts,
         gets_per_s=share * asked.gets,
         gbps_in=share * asked.bytes_in * 8e-9,
         gbps_out=share * asked.bytes_out * 8e-9,
-        calls_per_s=turns * gpus,
-        driver=turns * turn,
+        calls_per_s=gpus / _LOOK_S,
+        driver=gpus / _LOOK_S * _ASK_S,
     )
 
 
