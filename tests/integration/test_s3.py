@@ -277,6 +277,15 @@ def test_verify_names_dangling_uploads_and_strays_and_removes_them(
     assert not listed.get("Uploads")
 
 
+def test_a_build_sweeps_what_a_killed_upload_left(bucket: Bucket, corpus: Path, out: str) -> None:
+    stray = f"{out}/shards/mav-000001-{'0' * 16}.tar"
+    bucket.client.create_multipart_upload(Bucket="mav", Key=stray)
+    root = f"output.root=s3://mav/{out}"
+    assert bucket.mav("build", *ARGS, f"source.root={corpus / 'sav_train'}", root).code == 0
+    listed = bucket.client.list_multipart_uploads(Bucket="mav", Prefix=f"{out}/")
+    assert not listed.get("Uploads")
+
+
 def test_failed_clips_are_rebuilt_on_s3(bucket: Bucket, expected: dict[str, str], out: str) -> None:
     for key in bucket.keys("folder/"):
         copy = {"Bucket": "mav", "Key": key}
