@@ -38,12 +38,7 @@ def finalize(built: BuiltSet) -> None:
     manifests = [layout.data(receipt.manifest.name) for receipt in receipts.values()]
     tars = [layout.data(receipt.tar.name) for receipt in receipts.values()]
     sweep(storage, {*manifests, *tars})
-    path = storage.temporary(layout.MANIFEST)
-    try:
-        merge(read_many(storage, manifests), path)
-        storage.put(layout.MANIFEST, path.read_bytes())
-    finally:
-        path.unlink(missing_ok=True)
+    storage.put(layout.MANIFEST, merge(read_many(storage, manifests)))
     storage.put(layout.SHARD_LIST, "".join(f"{tar}\n" for tar in tars).encode())
     storage.put(layout.CARD, _card(built).encode())
     storage.put(layout.INDEX, _index(built, receipts))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -95,8 +94,10 @@ def decode_rows(data: bytes) -> pa.Table:
     return table
 
 
-def merge(parts: Iterable[bytes], path: Path) -> None:
-    """Writes the rows of all parts, in their order, to one parquet file at ``path``."""
-    with pq.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
+def merge(parts: Iterable[bytes]) -> bytes:
+    """One parquet file with the rows of all parts, in their order."""
+    merged = pa.BufferOutputStream()
+    with pq.ParquetWriter(merged, SCHEMA, compression="zstd") as writer:
         for part in parts:
             writer.write_table(decode_rows(part))
+    return merged.getvalue().to_pybytes()  # type: ignore[no-any-return]

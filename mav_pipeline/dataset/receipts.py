@@ -31,26 +31,30 @@ def commit(
     """Publishes a finished shard; False where another builder published it first.
 
     Args:
-        tar, manifest: finished local files; they stay, for the look back after the receipt.
+        tar, manifest: finished local files; they stay where they are.
         replaces: the receipt file of the shard that this one is a rebuild of.
 
     Raises:
         OSError: the storage failed; nothing half-written is visible.
         TransientError: a published file was removed twice in a row while we looked.
     """
-    files = ((tar, receipt.tar.name), (manifest, receipt.manifest.name))
-    for file, name in files:
-        storage.publish(file, layout.data(name))
     path = layout.receipt(receipt.shard)
     data = json.dumps(receipt.to_json(), sort_keys=True, indent=1).encode()
-    created = storage.create(path, data) if replaces is None else storage.swap(path, replaces, data)
-    if created:
-        # Another builder's sweep may have removed our files before the receipt named them.
+    with tar.open("rb") as tar_file, manifest.open("rb") as rows_file:
+        files = ((tar_file, receipt.tar.name), (rows_file, receipt.manifest.name))
         for file, name in files:
-            if not storage.exists(layout.data(name)):
-                storage.publish(file, layout.data(name))
-            if not storage.exists(layout.data(name)):
-                raise TransientError(f"{name} disappears from {storage}")
+            storage.publish(file, layout.data(name))
+        if replaces is None:
+            created = storage.create(path, data)
+        else:
+            created = storage.swap(path, replaces, data)
+        if created:
+            # Another builder's sweep may have removed our files before the receipt named them.
+            for file, name in files:
+                if not storage.exists(layout.data(name)):
+                    storage.publish(file, layout.data(name))
+                if not storage.exists(layout.data(name)):
+                    raise TransientError(f"{name} disappears from {storage}")
     storage.delete(layout.failure(receipt.shard))
     return created
 

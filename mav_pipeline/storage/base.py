@@ -52,10 +52,11 @@ class Storage(Protocol):
         """A local path to write what shall be published as ``name``."""
         ...
 
-    def publish(self, path: Path, name: str) -> None:
-        """Makes the finished local file at ``path`` appear as ``name``; ``path`` itself stays.
+    def publish(self, file: BufferedReader, name: str) -> None:
+        """Makes a finished local file appear as ``name``; it stays where it is, too.
 
-        ``name`` is taken to describe the content: where it exists already, nothing is done.
+        ``name`` is taken to describe the content: where it exists already, nothing is done. An open
+        file it is because another builder's sweep may take its path for a dead builder's.
         """
         ...
 

@@ -6,9 +6,11 @@ import contextlib
 import errno
 import fcntl
 import os
+import shutil
 from collections.abc import Callable, Iterator, Sequence
-from io import BufferedReader
+from io import BufferedReader, BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 from mav_pipeline.errors import OutputError
 from mav_pipeline.storage.base import Changed
@@ -83,20 +85,18 @@ class LocalStorage:
         final.parent.mkdir(parents=True, exist_ok=True)
         return final.parent / temporary_name(final.name)
 
-    def publish(self, path: Path, name: str) -> None:
-        """Makes the finished file at ``path`` appear as ``name``; ``path`` itself stays.
-
-        ``name`` is taken to describe the content: where it exists already, nothing is done.
-        """
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
+    def publish(self, file: BufferedReader, name: str) -> None:
+        os.fsync(file.fileno())
         with contextlib.suppress(FileExistsError):
-            os.link(path, self.root / name)
+            try:
+                os.link(Path(file.name), self.root / name)
+            except FileNotFoundError:  # another builder's sweep took it for a dead one's
+                self._place(name, file, os.link)
         _sync_folder((self.root / name).parent)
 
     def create(self, name: str, data: bytes) -> bool:
         try:
-            self._place(name, data, os.link)
+            self._place(name, BytesIO(data), os.link)
         except FileExistsError:
             return False
         return True
@@ -117,12 +117,12 @@ class LocalStorage:
                 is_there = False
             if not is_there or file.read() != old:
                 return False
-            self._place(name, new, os.replace)
+            self._place(name, BytesIO(new), os.replace)
             return True
 
     def put(self, name: str, data: bytes) -> None:
         """Creates or replaces ``name`` whole."""
-        self._place(name, data, os.replace)
+        self._place(name, BytesIO(data), os.replace)
 
     def delete(self, name: str) -> None:
         """Removes a file; one that is gone already is fine."""
@@ -157,12 +157,13 @@ class LocalStorage:
                 f"output.root={self} must be a writable folder with hard links: {what}"
             ) from error
 
-    def _place(self, name: str, data: bytes, place: Callable[[Path, Path], None]) -> None:
+    def _place(self, name: str, data: BinaryIO, place: Callable[[Path, Path], None]) -> None:
         for attempt in range(_PLACE_ATTEMPTS):
             path = self.temporary(name)
             try:
+                data.seek(0)
                 with path.open("xb") as file:
-                    file.write(data)
+                    shutil.copyfileobj(data, file)
                     file.flush()
                     os.fsync(file.fileno())
                 place(path, self.root / name)

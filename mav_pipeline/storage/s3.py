@@ -122,14 +122,14 @@ class S3Storage:
     def temporary(self, name: str) -> Path:
         return scratch_folder() / temporary_name(name.rpartition("/")[2])
 
-    def publish(self, path: Path, name: str) -> None:
+    def publish(self, file: io.BufferedReader, name: str) -> None:
         from boto3.s3.transfer import TransferConfig
 
-        if self.size(name) == path.stat().st_size:
+        if self.size(name) == os.fstat(file.fileno()).st_size:
             return
         config = TransferConfig(multipart_threshold=2 * _BLOCK, multipart_chunksize=_BLOCK)
         with self._errors(name):
-            self._client.upload_file(str(path), self._bucket, self._key(name), Config=config)
+            self._client.upload_file(file.name, self._bucket, self._key(name), Config=config)
 
     def create(self, name: str, data: bytes) -> bool:
         return self._put_if(name, data, IfNoneMatch="*")

@@ -258,7 +258,8 @@ def _tars_on_s3(root: Path, endpoint: str, common: Sequence[str]) -> list[Row]:
     path = root / "one.tar"
     for folder, names in _by_tar():
         _write_tar(path, names[:_HEADERS_ON_S3], {".mp4": 10_240, ".json": 10_240})
-        storage.publish(path, f"{folder}.tar")
+        with path.open("rb") as file:
+            storage.publish(file, f"{folder}.tar")
     path.unlink()
     words = ("source.root=s3://mav/tars", "output.root=s3://mav/out-tars", *common)
     plan, again = _timed(words), _timed(words)

@@ -11,6 +11,7 @@ import os
 import re
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -26,7 +27,9 @@ class Striker:
     def _strike(self, when: str, target: str) -> None:
         if self._when == when and self._pattern.search(target):
             self._when = "never again"
-            os.kill(os.getpid(), self._number)
+            # To this thread, which so takes it before the next line; a process's other threads may
+            # take a SIGSTOP of its own a moment later.
+            signal.pthread_kill(threading.get_ident(), self._number)
 
     def on_path(self, real: Callable[..., Any]) -> Callable[..., Any]:
         def call(source: Any, target: Any) -> None:

@@ -319,7 +319,8 @@ def storage(bucket: Bucket, out: str, monkeypatch: pytest.MonkeyPatch) -> Iterat
 def test_a_large_file_arrives_whole_and_is_read_whole(storage: S3Storage, tmp_path: Path) -> None:
     path, data = tmp_path / "large", os.urandom(40 << 20)
     path.write_bytes(data)
-    storage.publish(path, "shards/large")
+    with path.open("rb") as file:
+        storage.publish(file, "shards/large")
     assert storage.size("shards/large") == len(data)
     with storage.open("shards/large") as stream:
         assert stream.read() == data
@@ -348,7 +349,8 @@ UPLOAD = """
 import sys
 from pathlib import Path
 from mav_pipeline.storage import S3Storage
-S3Storage(sys.argv[1], sys.argv[2]).publish(Path(sys.argv[3]), "shards/" + sys.argv[4])
+with Path(sys.argv[3]).open("rb") as file:
+    S3Storage(sys.argv[1], sys.argv[2]).publish(file, "shards/" + sys.argv[4])
 """
 
 

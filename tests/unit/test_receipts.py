@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from io import BufferedReader
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +19,7 @@ from mav_pipeline.dataset.receipts import (
 )
 from mav_pipeline.errors import TransientError
 from mav_pipeline.schema import DataFile, ShardFailure, ShardReceipt
-from mav_pipeline.storage import LocalStorage, temporary_name
+from mav_pipeline.storage import LocalStorage, is_temporary, temporary_name
 from tests.fakes import receipt, write
 
 FAILURE = ShardFailure("mav-000000", "decode", "OSError", "it was full", 3)
@@ -53,9 +55,9 @@ def test_the_receipt_comes_last(storage: LocalStorage, monkeypatch: pytest.Monke
     order: list[str] = []
     publish, create = storage.publish, storage.create
 
-    def publishing(path: Path, name: str) -> None:
+    def publishing(file: BufferedReader, name: str) -> None:
         order.append(name)
-        publish(path, name)
+        publish(file, name)
 
     def creating(name: str, data: bytes) -> bool:
         order.append(name)
@@ -97,6 +99,26 @@ def test_a_file_swept_just_before_its_receipt_is_put_back(
     assert commit(storage, receipt(), *finished(storage)) is True
     assert storage.read(layout.data(receipt().tar.name)) == b"tar"
     assert storage.read(layout.data(receipt().manifest.name)) == b"rows"
+
+
+def test_a_rebuild_swept_before_its_receipt_with_its_temporaries_is_put_back(
+    storage: LocalStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit(storage, receipt(), *finished(storage))
+    old = storage.read(layout.receipt("mav-000000"))
+    rebuilt = receipt(tar=DataFile(f"mav-000000-{'c' * 16}.tar", 5, "c" * 64))
+    swap = storage.swap
+
+    def swept(*args: Any) -> bool:
+        sweep(storage)
+        assert [e.name for e in storage.entries() if is_temporary(e.name)] == []
+        assert not storage.exists(layout.data(rebuilt.tar.name))
+        return swap(*args)
+
+    monkeypatch.setattr(storage, "swap", swept)
+    assert commit(storage, rebuilt, *finished(storage, tar=b"other"), replaces=old) is True
+    assert read_receipt(storage, "mav-000000") == rebuilt
+    assert storage.read(layout.data(rebuilt.tar.name)) == b"other"
 
 
 def test_a_file_that_keeps_vanishing_is_no_success(

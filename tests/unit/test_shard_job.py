@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -371,10 +372,10 @@ def test_a_full_disk_at_publishing_may_pass_and_a_second_attempt_publishes(
     run = run_config(clips, out)
     publish = LocalStorage.publish
 
-    def full(self: LocalStorage, path: Path, name: str) -> None:
+    def full(self: LocalStorage, file: BufferedReader, name: str) -> None:
         if name.endswith(".parquet"):
             raise OSError(28, "No space left on device")
-        publish(self, path, name)
+        publish(self, file, name)
 
     with open_builder(run) as builder:
         with monkeypatch.context() as patch:

@@ -98,7 +98,8 @@ def test_a_file_is_complete_at_the_instant_it_appears(
     storage.create("created", data)
     path = storage.temporary("published")
     path.write_bytes(data)
-    storage.publish(path, "published")
+    with path.open("rb") as file:
+        storage.publish(file, "published")
     assert placed == [(data, True)] * 3
     assert synced.count(storage.root.stat().st_ino) == 3  # the folder, after each
 
@@ -141,16 +142,26 @@ def test_a_temporary_swept_by_another_builder_is_written_again(
 
 
 def test_publishing_keeps_what_exists_and_the_temporary(storage: LocalStorage) -> None:
-    path = storage.temporary("shards/a.tar")
-    path.write_bytes(b"first")
-    storage.publish(path, "shards/a.tar")
-    other = storage.temporary("shards/a.tar")
-    other.write_bytes(b"second")
-    storage.publish(other, "shards/a.tar")
+    paths = [storage.temporary("shards/a.tar") for _ in range(2)]
+    for path, data in zip(paths, (b"first", b"second"), strict=True):
+        path.write_bytes(data)
+        with path.open("rb") as file:
+            storage.publish(file, "shards/a.tar")
     assert storage.read("shards/a.tar") == b"first"
-    assert path.exists()
-    assert other.exists()
-    assert path != other
+    assert all(path.exists() for path in paths)
+
+
+def test_a_file_whose_path_was_swept_is_published_all_the_same(storage: LocalStorage) -> None:
+    path = storage.temporary("shards/a.tar")
+    path.write_bytes(b"data")
+    with path.open("rb") as file:
+        path.unlink()
+        storage.publish(file, "shards/a.tar")
+        assert storage.read("shards/a.tar") == b"data"
+        storage.delete("shards/a.tar")
+        storage.publish(file, "shards/a.tar")
+    assert storage.read("shards/a.tar") == b"data"
+    assert names(storage) == ["shards/a.tar"]
 
 
 # swapping
