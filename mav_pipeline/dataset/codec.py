@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -125,7 +125,7 @@ def decode_sample(members: Mapping[str, bytes]) -> tuple[dict[str, Any], list[De
     decoded = []
     for entry in masklets:
         name = entry["name"]
-        frames = [*_alpha_frames(members, name, indices)]
+        frames = [*alpha_frames(members, name, indices)]
         shapes = {frame.shape for frame in frames}
         if len(frames) != len(indices) or shapes != {(height, width)}:
             raise ValueError(
@@ -153,15 +153,22 @@ def masks_of(masklet: DecodedMasklet) -> np.ndarray[Any, np.dtype[np.bool_]]:
     return np.stack([empty if rle is None else decode_rle(rle) for rle in masklet.rles])
 
 
-def _alpha_frames(
+def alpha_frames(
     members: Mapping[str, bytes], name: str, indices: Sequence[int]
-) -> Iterable[AlphaFrame]:
+) -> Iterator[AlphaFrame]:
+    """The (H, W) frames of one masklet of a sample, decoded one by one.
+
+    Raises:
+        ValueError: a member is missing, or is none of ours.
+    """
     if (video := members.get(f"{name}.alpha.mkv")) is not None:
-        return decode_alpha(video)
-    try:
-        return [decode_png(members[f"{name}.alpha.{index:05d}.png"]) for index in indices]
-    except KeyError as error:
-        raise ValueError(f"alpha of {name} is missing: {error}") from error
+        yield from decode_alpha(video)
+        return
+    for index in indices:
+        png = members.get(f"{name}.alpha.{index:05d}.png")
+        if png is None:
+            raise ValueError(f"alpha of {name} is missing: it has no frame {index}")
+        yield decode_png(png)
 
 
 def _rle_json(rle: Rle | None) -> dict[str, Any] | None:
