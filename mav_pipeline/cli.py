@@ -22,6 +22,7 @@ from mav_pipeline import report as report_module
 from mav_pipeline.config import FINGERPRINTED, RunConfig
 from mav_pipeline.dataset.built import BuiltSet, read_run
 from mav_pipeline.errors import ConfigError, Interrupted, SetupError, TransientError
+from mav_pipeline.evaluate import Truth, evaluate
 from mav_pipeline.runtime.crew import open_output
 from mav_pipeline.runtime.driver import build, over_budget
 from mav_pipeline.runtime.preview import preview
@@ -207,6 +208,13 @@ def _report(config: RunConfig) -> Result:
     return OK, {"report": f"{built.storage}/report/index.html"}
 
 
+def _evaluate(config: RunConfig) -> Result:
+    result = evaluate(_open_built(config), Truth.open(config.gt, config.storage.endpoint_url))
+    for line in result.table():
+        _log.info("%s", line)
+    return OK, result.to_json()
+
+
 def _open_built(config: RunConfig) -> BuiltSet:
     return BuiltSet.open(open_output(config))
 
@@ -229,6 +237,7 @@ VERBS: dict[str, tuple[Callable[[RunConfig], Result], str]] = {
     "status": (_status, "where the build in output.root stands"),
     "verify": (_verify, "read a set back; verify.deep=true decodes it, verify.clean=true tidies"),
     "report": (_report, "write report/index.html"),
+    "evaluate": (_evaluate, "compare a set with the truth under gt.root: MAD to dtSSD"),
 }
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from mav_pipeline.config.commands import (
+    GtConfig,
     PlanConfig,
     ReportConfig,
     ResumeConfig,
@@ -26,6 +27,7 @@ __all__ = [
     "FINGERPRINTED",
     "LOCATIONS",
     "NO_BYTES",
+    "GtConfig",
     "MattingConfig",
     "OutputConfig",
     "PlanConfig",
@@ -61,6 +63,7 @@ class RunConfig:
     sample: SampleConfig
     plan: PlanConfig
     report: ReportConfig
+    gt: GtConfig
 
     @classmethod
     def from_mapping(cls, data: Mapping[str, Any]) -> Self:

@@ -116,3 +116,11 @@ class ReportConfig:
         ok = 0 <= self.masklets <= 200  # a masklet is about 0.1 MB of the page
         require(ok, "report.masklets", "from 0 to 200", self.masklets)
         require(1 <= self.frames <= 12, "report.frames", "from 1 to 12", self.frames)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GtConfig:
+    """``mav evaluate``: where the truth lies, and how its files are named."""
+
+    root: str | None
+    layout: Literal["alpha_gt", "vhim60", "youtubematte"]

@@ -15,6 +15,7 @@ SHARD_LIST = "shards.txt"
 INDEX = "index.json"
 CARD = "README.md"
 REPORT = "report"
+EVALUATION = "evaluation"
 
 _DATA = re.compile(r"(mav-\d{6,})-[0-9a-f]{16}\.(tar|parquet)")
 _RECEIPT = re.compile(r"(mav-\d{6,})\.json")
@@ -60,7 +61,7 @@ def is_ours(path: str) -> bool:
     top = path.split("/", 1)[0]
     return (
         path in (RUN, PLAN, MANIFEST, SHARD_LIST, INDEX, CARD)
-        or top in (REPORT, FAILURES)
+        or top in (REPORT, EVALUATION, FAILURES)
         or shard_of_receipt(path) is not None
         or shard_of_data(path) is not None
         or is_temporary(path)

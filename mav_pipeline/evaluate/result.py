@@ -1,0 +1,173 @@
+"""What an evaluation found: each masklet, all of them, their strata, and the problems. Pure."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from mav_pipeline.evaluate.strata import GROUPS
+from mav_pipeline.metrics import METRICS, Errors
+
+#: What can be wrong. Masklets of the first two kinds are in the means with what they have; those
+#: of the others are not.
+PROBLEMS = {
+    "frames_missing": "truth lacks frames; the others count",
+    "empty_alpha": "stored alpha is 0 throughout; it counts",
+    "no_truth": "stored, but there is no truth for it",
+    "not_stored": "has truth, but is not in the set",
+    "empty_truth": "truth is 0 throughout, so that any empty matte would shine",
+    "truth_size": "truth is of another size",
+    "truth_depth": "truth is not 8-bit gray",
+    "truth_unreadable": "truth cannot be read",
+    "alpha_unreadable": "stored alpha cannot be read; `mav verify` says more",
+}
+TITLES = {
+    "mad": "MAD",
+    "mad_t": "MAD-T",
+    "mse": "MSE",
+    "grad": "Grad",
+    "conn": "Conn",
+    "dtssd": "dtSSD",
+}
+
+_DIGITS = 6  # of what is printed and written; what is summed is not rounded
+_NAMED = 3  # masklets that the table names of each kind of problem; the json names all
+
+
+@dataclass(frozen=True, slots=True)
+class MaskletErrors:
+    """One masklet that was compared.
+
+    Attributes:
+        missing_frames: of the set's, that have no truth.
+        truth_area, truth_motion: see ``strata.Shape``.
+        groups: the group of each stratum that it is in.
+    """
+
+    video_id: str
+    masklet: str
+    width: int
+    height: int
+    missing_frames: int
+    truth_area: float
+    truth_motion: float | None
+    groups: Mapping[str, str]
+    errors: Errors
+
+    def row(self) -> dict[str, Any]:
+        """A row of ``metrics.csv``, and an entry of the json."""
+        return {
+            "video_id": self.video_id,
+            "masklet": self.masklet,
+            "width": self.width,
+            "height": self.height,
+            "frames": self.errors.frames,
+            "missing_frames": self.missing_frames,
+            "truth_area": round(self.truth_area, 1),
+            "truth_motion": _rounded(self.truth_motion),
+            **self.groups,
+            **{metric: _rounded(value) for metric, value in self.errors.means().items()},
+        }
+
+
+_COLUMNS = (
+    *("video_id", "masklet", "width", "height", "frames", "missing_frames"),
+    *("truth_area", "truth_motion", *GROUPS, *METRICS),
+)
+
+
+@dataclass(slots=True)
+class Evaluation:
+    """What ``mav evaluate`` found.
+
+    Attributes:
+        problems: by kind of ``PROBLEMS``: what is wrong, by ``video_id/masklet``.
+    """
+
+    masklets: list[MaskletErrors] = field(default_factory=list)
+    problems: dict[str, dict[str, str]] = field(default_factory=lambda: {k: {} for k in PROBLEMS})
+
+    def strata(self) -> dict[str, dict[str, Sequence[MaskletErrors]]]:
+        """By stratum and group the masklets in it; no group is empty."""
+        return {stratum: self._grouped(stratum, names) for stratum, names in GROUPS.items()}
+
+    def _grouped(
+        self, stratum: str, names: Iterable[str] | None
+    ) -> dict[str, Sequence[MaskletErrors]]:
+        names = names or sorted({item.groups[stratum] for item in self.masklets})
+        found = {name: [m for m in self.masklets if m.groups[stratum] == name] for name in names}
+        return {name: members for name, members in found.items() if members}
+
+    def to_json(self) -> dict[str, Any]:
+        """``overall``, ``masklets``, ``strata`` and ``problems``."""
+        return {
+            "overall": summary(self.masklets),
+            "masklets": [masklet.row() for masklet in self.masklets],
+            "strata": {
+                stratum: {name: summary(members) for name, members in groups.items()}
+                for stratum, groups in self.strata().items()
+            },
+            "problems": {
+                kind: {"count": len(found), "masklets": found}
+                for kind, found in self.problems.items()
+            },
+        }
+
+    def csv(self) -> bytes:
+        """A row a masklet."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(masklet.row() for masklet in self.masklets)
+        return text.getvalue().encode()
+
+    def table(self) -> list[str]:
+        """Lines for the console."""
+        lines = [_line("", "masklets", "frames", TITLES.values())]
+        overall = summary(self.masklets)
+        lines.append(_values("overall", overall, overall))
+        lines.append(_values("by frame", overall, overall["frame_weighted"]))
+        for stratum, groups in self.strata().items():
+            for name, members in groups.items():
+                found = summary(members)
+                lines.append(_values(f"{stratum}: {name}", found, found))
+        for kind, found in self.problems.items():
+            if found:
+                named = ", ".join([*found][:_NAMED]) + (" ..." if len(found) > _NAMED else "")
+                lines.append(f"{len(found)} {kind} ({PROBLEMS[kind]}): {named}")
+        return lines
+
+
+def summary(masklets: Sequence[MaskletErrors]) -> dict[str, Any]:
+    """Means over masklets; under ``frame_weighted`` over all of their frames, or pairs of them.
+
+    None where there was nothing to measure.
+    """
+    means: dict[str, float | None] = {}
+    weighted: dict[str, float | None] = {}
+    for metric in METRICS:
+        errors = [m.errors for m in masklets if m.errors.counts[metric]]
+        counts = sum(e.counts[metric] for e in errors)
+        own = sum(e.sums[metric] / e.counts[metric] for e in errors)
+        means[metric] = _rounded(own / len(errors)) if errors else None
+        weighted[metric] = (
+            _rounded(sum(e.sums[metric] for e in errors) / counts) if counts else None
+        )
+    frames = sum(m.errors.frames for m in masklets)
+    return {**means, "masklets": len(masklets), "frames": frames, "frame_weighted": weighted}
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, _DIGITS)
+
+
+def _values(label: str, counts: Mapping[str, Any], means: Mapping[str, float | None]) -> str:
+    shown = ("-" if (v := means[metric]) is None else f"{v:.3f}" for metric in METRICS)
+    return _line(label, counts["masklets"], counts["frames"], shown)
+
+
+def _line(label: str, masklets: object, frames: object, values: Iterable[str]) -> str:
+    return f"{label:<26}{masklets:>9}{frames:>8}" + "".join(f"{value:>10}" for value in values)

@@ -1,0 +1,150 @@
+"""Compares every stored masklet of a set with its truth, a frame at a time."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mav_pipeline.dataset import layout
+from mav_pipeline.dataset.built import BuiltSet
+from mav_pipeline.dataset.codec import alpha_frames
+from mav_pipeline.dataset.shards import read_samples
+from mav_pipeline.evaluate.plot import draw
+from mav_pipeline.evaluate.result import Evaluation, MaskletErrors
+from mav_pipeline.evaluate.strata import (
+    UNKNOWN,
+    Shape,
+    motion_group,
+    resolution_group,
+    size_group,
+)
+from mav_pipeline.evaluate.truth import Truth, TruthError
+from mav_pipeline.metrics import Errors
+
+_log = logging.getLogger(__name__)
+
+
+def evaluate(built: BuiltSet, truth: Truth) -> Evaluation:
+    """Compares a set with the truth and leaves ``evaluation/metrics.csv`` and ``.png`` in it.
+
+    Masklets are those that the shards hold: accepted ones, and rejected ones where they were kept.
+    In memory are one sample's bytes and a few frames, however many there are.
+
+    Raises:
+        OutputError: the set cannot be read.
+    """
+    storage, comparison = built.storage, _Comparison(truth)
+    for shard, receipt in built.receipts().items():
+        path = layout.data(receipt.tar.name)
+        _log.info("comparing %s", path)
+        try:
+            with storage.open(path) as stream:
+                for key, members in read_samples(stream):
+                    comparison.sample(key, members)
+        except (FileNotFoundError, ValueError) as error:
+            comparison.problem("alpha_unreadable", shard, f"{path}: {error}")
+    comparison.look_for_the_others(built)
+    result = comparison.result
+    storage.put(f"{layout.EVALUATION}/metrics.csv", result.csv())
+    storage.put(f"{layout.EVALUATION}/metrics.png", draw(result))
+    return result
+
+
+@dataclass(slots=True)
+class _Comparison:
+    truth: Truth
+    result: Evaluation = field(default_factory=Evaluation)
+    _met: set[tuple[str, str]] = field(default_factory=set)
+
+    def problem(self, kind: str, name: str, what: str) -> None:
+        self.result.problems[kind][name] = what
+
+    def sample(self, key: str, members: Mapping[str, bytes]) -> None:
+        """Compares the masklets of one sample."""
+        try:
+            sample = json.loads(members["json"])
+            objects = [self.truth.layout.object_of(entry["name"]) for entry in sample["masklets"]]
+        except (KeyError, TypeError, ValueError) as error:
+            self.problem("alpha_unreadable", key, f"the json member is not ours: {error!r}")
+            return
+        claims = Counter(objects)
+        truth = self.truth.clip(key)
+        for entry, item in zip(sample["masklets"], objects, strict=True):
+            self._met.add((key, item))
+            name = f"{key}/{entry['name']}"
+            if item not in truth:
+                self.problem("no_truth", name, "there is no truth for it")
+            elif claims[item] > 1:
+                what = f"{claims[item]} masklets of the clip stand for one object of the truth"
+                self.problem("no_truth", name, what)
+            else:
+                try:
+                    self._masklet(sample, entry, members, truth[item])
+                except TruthError as error:
+                    self.problem(error.kind, name, error.what)
+                except (KeyError, TypeError, ValueError) as error:
+                    self.problem("alpha_unreadable", name, str(error))
+
+    def _masklet(
+        self,
+        sample: Mapping[str, Any],
+        entry: Mapping[str, Any],
+        members: Mapping[str, bytes],
+        files: Mapping[int, str],
+    ) -> None:
+        name, masklet = f"{sample['key']}/{entry['name']}", entry["name"]
+        indices, size = sample["frame_indices"], (sample["height"], sample["width"])
+        errors, shape, blank = Errors(), Shape(), True
+        frames = alpha_frames(members, masklet, indices)
+        for place, (index, alpha) in enumerate(zip(indices, frames, strict=True)):
+            if alpha.shape != size:
+                raise ValueError(f"alpha of {masklet} is {alpha.shape}, the json says {size}")
+            if index in files:
+                truth = self.truth.read(files[index], size)
+                errors.add(place, alpha, truth)
+                shape.add(place, truth)
+                blank = blank and not alpha.any()
+        if missing := len(indices) - errors.frames:
+            self.problem("frames_missing", name, f"{missing} of {len(indices)} have no truth")
+        if errors.frames and not shape.frames:
+            self.problem("empty_truth", name, f"0 on all of {errors.frames} frames")
+        if not shape.frames:
+            return
+        if blank:
+            self.problem("empty_alpha", name, f"0 on all of {errors.frames} frames")
+        groups = {
+            "status": entry["status"],
+            "environment": sample["environment"] or UNKNOWN,
+            "size": size_group(shape.area),
+            "motion": motion_group(shape.motion),
+            "resolution": resolution_group(*size),
+        }
+        compared = MaskletErrors(
+            video_id=sample["key"],
+            masklet=masklet,
+            width=size[1],
+            height=size[0],
+            missing_frames=missing,
+            truth_area=shape.area,
+            truth_motion=shape.motion,
+            groups=groups,
+            errors=errors,
+        )
+        self.result.masklets.append(compared)
+
+    def look_for_the_others(self, built: BuiltSet) -> None:
+        """Names the truth whose masklet no shard holds, with what became of it."""
+        left = sorted(self.truth.objects() - self._met)
+        if not left:
+            return
+        fates: dict[tuple[str, str | None], str] = {}  # None: the clip as a whole
+        for row in built.rows().select(("key", "masklet", "status", "reasons")).to_pylist():
+            item = row["masklet"] and self.truth.layout.object_of(row["masklet"])
+            fates[row["key"], item] = " ".join((row["status"], *row["reasons"]))
+        for key, item in left:
+            fate = fates.get((key, item)) or fates.get((key, None)) or "the set does not have it"
+            self.problem("not_stored", f"{key}/{item}".rstrip("/"), fate)

@@ -1,0 +1,405 @@
+"""An evaluation compares what it can and names what it cannot."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from mav_pipeline.config import GtConfig, VerifyConfig
+from mav_pipeline.dataset import layout
+from mav_pipeline.dataset.built import BuiltSet
+from mav_pipeline.dataset.codec import decode_sample
+from mav_pipeline.dataset.shards import ShardTar, read_samples
+from mav_pipeline.errors import ConfigError, OutputError
+from mav_pipeline.evaluate import Evaluation, Truth, evaluate
+from mav_pipeline.evaluate.plot import draw
+from mav_pipeline.evaluate.result import MaskletErrors, summary
+from mav_pipeline.evaluate.strata import Shape, motion_group, resolution_group, size_group
+from mav_pipeline.metrics import METRICS, Errors
+from mav_pipeline.schema import Sample
+from mav_pipeline.storage import LocalStorage
+from mav_pipeline.verify import verify
+from mav_pipeline.video import encode_png
+from tests.fakes import FakeBackend, build_set, config, moving_box, write, write_clip
+
+Stack = NDArray[np.uint8]
+INDICES = (0, 4, 8)
+MASKLETS = [f"sav_00000{clip}/manual_00{item}" for clip in (1, 2, 3) for item in (0, 2)]
+
+
+def evaluated(root: Path, truth: Path, named: Any = "alpha_gt") -> Evaluation:
+    built = BuiltSet.open(LocalStorage(root))
+    return evaluate(built, Truth.open(GtConfig(root=str(truth), layout=named), None))
+
+
+def stored(root: Path) -> Iterator[tuple[str, str, Stack]]:
+    """(clip, masklet, alpha) of all that a set stores."""
+    for receipt in BuiltSet.open(LocalStorage(root)).receipts().values():
+        with (root / layout.data(receipt.tar.name)).open("rb") as stream:
+            for key, members in read_samples(stream):
+                for masklet in decode_sample(members)[1]:
+                    yield key, masklet.name, masklet.alpha
+
+
+def write_truth(folder: Path, alphas: Stack) -> None:
+    for index, alpha in zip(INDICES, alphas, strict=True):
+        write(folder / f"{index:05d}.png", encode_png(alpha))
+
+
+@pytest.fixture
+def truth(small_set: Path, tmp_path: Path) -> Path:
+    """Truth of ``small_set`` that its mattes meet exactly."""
+    for key, masklet, alpha in stored(small_set):
+        write_truth(tmp_path / "truth" / key / masklet, alpha)
+    return tmp_path / "truth"
+
+
+def named(result: Evaluation) -> list[str]:
+    return [f"{item.video_id}/{item.masklet}" for item in result.masklets]
+
+
+def problems(result: Evaluation) -> dict[str, list[str]]:
+    return {kind: list(found) for kind, found in result.problems.items() if found}
+
+
+# what is compared
+
+
+def test_a_perfect_set_has_no_error_and_no_problem(small_set: Path, truth: Path) -> None:
+    result = evaluated(small_set, truth)
+    assert named(result) == MASKLETS
+    assert problems(result) == {}
+    overall = result.to_json()["overall"]
+    assert {metric: overall[metric] for metric in METRICS} == dict.fromkeys(METRICS, 0.0)
+    assert (overall["masklets"], overall["frames"]) == (6, 18)
+
+
+def test_means_are_over_masklets_and_over_frames(small_set: Path, truth: Path) -> None:
+    write_truth(truth / MASKLETS[0], np.full((3, 48, 64), 51, np.uint8))
+    (truth / MASKLETS[0] / "00008.png").unlink()
+    result = evaluated(small_set, truth).to_json()
+    wrong = result["masklets"][0]
+    assert wrong["frames"] == 2
+    assert wrong["missing_frames"] == 1
+    assert wrong["mad"] > 200
+    assert result["overall"]["mad"] == pytest.approx(wrong["mad"] / 6, abs=1e-6)
+    weighted = result["overall"]["frame_weighted"]["mad"]
+    assert weighted == pytest.approx(wrong["mad"] * 2 / 17, abs=1e-6)
+    assert result["problems"]["frames_missing"] == {
+        "count": 1,
+        "masklets": {MASKLETS[0]: "1 of 3 have no truth"},
+    }
+
+
+def test_alpha_stored_as_png_gives_the_same(small_source: Path, tmp_path: Path) -> None:
+    results = []
+    for kind in ("ffv1", "png"):
+        root = tmp_path / kind
+        places = {"source.root": str(small_source), "output.root": str(root)}
+        build_set(config({**places, "output.alpha": kind}), FakeBackend(shift=1))
+        for key, masklet, alpha in stored(root):
+            write_truth(tmp_path / "truth" / key / masklet, np.roll(alpha, 2, axis=2))
+        results.append(evaluated(root, tmp_path / "truth").to_json())
+    assert results[0] == results[1]
+    assert results[0]["overall"]["mad"] > 0
+
+
+def test_rejected_masklets_count_where_they_were_kept(tmp_path: Path, small_source: Path) -> None:
+    root = tmp_path / "out"
+    changes = {"quality.keep_rejected": True, "source.root": str(small_source)}
+    build_set(config({**changes, "output.root": str(root)}), FakeBackend(shift=30))
+    for key, masklet, alpha in stored(root):
+        write_truth(tmp_path / "truth" / key / masklet, alpha)
+    result = evaluated(root, tmp_path / "truth").to_json()
+    assert result["strata"]["status"]["rejected"]["masklets"] == 6
+    assert {row["status"] for row in result["masklets"]} == {"rejected"}
+
+
+# what cannot be compared
+
+
+def damage(folder: Path, what: str) -> None:
+    first = folder / "00000.png"
+    match what:
+        case "small":
+            write_truth(folder, np.zeros((3, 24, 64), np.uint8))
+        case "deep":
+            cv2.imwrite(str(first), np.zeros((48, 64), np.uint16))
+        case "rgb":
+            cv2.imwrite(str(first), np.zeros((48, 64, 3), np.uint8))
+        case "palette":
+            Image.new("P", (64, 48)).save(first)
+        case "bits":
+            Image.new("1", (64, 48)).save(first)
+        case "text":
+            first.write_text("no picture at all")
+        case "torn":
+            first.write_bytes(first.read_bytes()[:60])
+        case "empty":
+            write_truth(folder, np.zeros((3, 48, 64), np.uint8))
+        case "unnumbered":
+            for path in [*folder.iterdir()]:
+                path.rename(folder / f"{int(path.stem) + 100}.png")
+        case "gone":
+            for path in [*folder.iterdir()]:
+                path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("what", "kind", "message"),
+    [
+        ("small", "truth_size", "manual_002/00000.png is 64x24, its clip 64x48"),
+        ("deep", "truth_depth", "is 16-bit gray; 8-bit gray is wanted"),
+        ("rgb", "truth_depth", "is 8-bit RGB"),
+        ("palette", "truth_depth", "-bit palette; 8-bit gray is wanted"),
+        ("bits", "truth_depth", "is 1-bit gray"),
+        ("text", "truth_unreadable", "is no PNG"),
+        ("torn", "truth_unreadable", "cannot be decoded"),
+        ("empty", "empty_truth", "0 on all of 3 frames"),
+        ("unnumbered", "frames_missing", "3 of 3 have no truth"),
+        ("gone", "no_truth", "there is no truth for it"),
+    ],
+)
+def test_bad_truth_is_named_and_not_averaged(
+    small_set: Path, truth: Path, what: str, kind: str, message: str
+) -> None:
+    damage(truth / MASKLETS[1], what)
+    result = evaluated(small_set, truth)
+    assert named(result) == [MASKLETS[0], *MASKLETS[2:]]
+    assert problems(result) == {kind: [MASKLETS[1]]}
+    assert message in result.problems[kind][MASKLETS[1]]
+
+
+def test_truth_that_the_set_does_not_store_is_named_with_what_became_of_it(
+    small_source: Path, tmp_path: Path
+) -> None:
+    root, shown = tmp_path / "out", np.full((3, 48, 64), 255, np.uint8)
+    places = {"source.root": str(small_source), "output.root": str(root)}
+    build_set(config(places), FakeBackend(failures={"manual_002": "solver"}))
+    for key, masklet, alpha in stored(root):
+        write_truth(tmp_path / "truth" / key / masklet, alpha)
+    for name in ("sav_000001/manual_002", "sav_000004/manual_000", "sav_000009/manual_000"):
+        write_truth(tmp_path / "truth" / name, shown)
+    result = evaluated(root, tmp_path / "truth")
+    assert result.problems["not_stored"] == {
+        "sav_000001/manual_002": "failed solver",
+        "sav_000004/manual_000": "failed corrupt",
+        "sav_000009/manual_000": "the set does not have it",
+    }
+    assert named(result) == MASKLETS[::2]
+
+
+def test_an_empty_matte_is_named_and_counts(tmp_path: Path) -> None:
+    write_clip(tmp_path / "in" / "sav_000", "sav_000001", {0: moving_box(3)})
+    root = tmp_path / "out"
+    build_set(config({"source.root": str(tmp_path / "in"), "output.root": str(root)}))
+    alpha = next(stored(root))[2]
+    write_truth(tmp_path / "truth/sav_000001/manual_000", alpha)
+    result = evaluated(rewritten(root, np.zeros_like(alpha)), tmp_path / "truth")
+    assert problems(result) == {"empty_alpha": ["sav_000001/manual_000"]}
+    assert result.to_json()["overall"]["mad"] == pytest.approx(1e3 * 400 / (48 * 64), abs=1e-6)
+
+
+def rewritten(root: Path, alpha: Stack) -> Path:
+    """Puts other alpha into the only sample of a set, behind its receipt's back."""
+    tar = next((root / "shards").glob("*.tar"))
+    with tar.open("rb") as stream:
+        key, members = next(read_samples(stream))
+    del members["manual_000.alpha.mkv"]
+    for index, frame in zip(INDICES, alpha, strict=False):
+        members[f"manual_000.alpha.{index:05d}.png"] = encode_png(frame)
+    tar.unlink()
+    with ShardTar(tar) as archive:
+        archive.add(Sample(key, tuple(members.items())))
+    return root
+
+
+@pytest.mark.parametrize(
+    ("alpha", "message"),
+    [
+        (np.zeros((2, 48, 64), np.uint8), "alpha of manual_000 is missing"),
+        (np.zeros((3, 40, 64), np.uint8), "the json says"),
+    ],
+)
+def test_alpha_that_cannot_be_read_is_named(tmp_path: Path, alpha: Stack, message: str) -> None:
+    write_clip(tmp_path / "in" / "sav_000", "sav_000001", {0: moving_box(3)})
+    root = tmp_path / "out"
+    build_set(config({"source.root": str(tmp_path / "in"), "output.root": str(root)}))
+    write_truth(tmp_path / "truth/sav_000001/manual_000", np.full((3, 48, 64), 9, np.uint8))
+    result = evaluated(rewritten(root, alpha), tmp_path / "truth")
+    assert problems(result) == {"alpha_unreadable": ["sav_000001/manual_000"]}
+    assert message in result.problems["alpha_unreadable"]["sav_000001/manual_000"]
+
+
+@pytest.mark.parametrize("torn", [False, True])
+def test_a_torn_or_missing_tar_is_named_and_the_others_are_compared(
+    small_set: Path, truth: Path, torn: bool
+) -> None:
+    receipts = BuiltSet.open(LocalStorage(small_set)).receipts()
+    tar = small_set / layout.data(receipts["mav-000001"].tar.name)
+    data = tar.read_bytes()
+    tar.unlink()
+    if torn:
+        tar.write_bytes(data[: len(data) // 4])
+    result = evaluated(small_set, truth)
+    assert named(result) == MASKLETS[:4]
+    assert problems(result) == {
+        "alpha_unreadable": ["mav-000001"],
+        "not_stored": ["sav_000003/manual_000", "sav_000003/manual_002"],
+    }
+
+
+def test_no_truth_at_all_is_a_setting(small_set: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"gt\.root is not set"):
+        Truth.open(GtConfig(root=None, layout="alpha_gt"), None)
+    with pytest.raises(ConfigError, match=r"gt\.root=.*nowhere is not a folder"):
+        evaluated(small_set, tmp_path / "nowhere")
+    with pytest.raises(ConfigError, match=r"gt\.root=.*run\.json is not a folder"):
+        evaluated(small_set, small_set / "run.json")
+    with pytest.raises(ConfigError, match=r"holds no file .*gt\.layout=alpha_gt"):
+        evaluated(small_set, small_set)
+    with pytest.raises(OutputError, match="holds no build"):
+        evaluated(tmp_path / "nowhere", tmp_path)
+
+
+# layouts
+
+
+def moved(truth: Path, places: Mapping[str, str]) -> Path:
+    """The truth under other names; ``{frame}`` in a place is a frame's number."""
+    root = truth.with_name("moved")
+    for name, place in places.items():
+        for path in (truth / name).iterdir():
+            write(root / place.format(frame=path.stem), path.read_bytes())
+    return root
+
+
+def test_vhim60_names_instances_by_number(small_set: Path, truth: Path) -> None:
+    places = {name: f"pha/{name[:10]}/{{frame}}/{name[-2:]}.png" for name in MASKLETS}
+    result = evaluated(small_set, moved(truth, places), "vhim60")
+    assert (named(result), problems(result)) == (MASKLETS, {})
+
+
+def test_youtubematte_has_one_object_a_clip(small_source: Path, tmp_path: Path) -> None:
+    for clip in ("one", "two"):
+        objects = {0: moving_box(3)} | ({1: moving_box(3)} if clip == "two" else {})
+        write_clip(tmp_path / "in", clip, objects)
+    root = tmp_path / "out"
+    build_set(config({"source.root": str(tmp_path / "in"), "output.root": str(root)}))
+    alpha = next(stored(root))[2]
+    for clip in ("one", "two"):
+        write_truth(tmp_path / "truth" / clip / "pha", alpha)
+    result = evaluated(root, tmp_path / "truth", "youtubematte")
+    assert named(result) == ["one/manual_000"]
+    assert problems(result) == {"no_truth": ["two/manual_000", "two/manual_001"]}
+    assert "2 masklets of the clip" in result.problems["no_truth"]["two/manual_001"]
+
+
+# strata
+
+
+def test_strata_part_the_masklets(small_set: Path, truth: Path) -> None:
+    result = evaluated(small_set, truth).to_json()
+    assert list(result["strata"]) == ["status", "environment", "size", "motion", "resolution"]
+    for stratum, groups in result["strata"].items():
+        assert sum(group["masklets"] for group in groups.values()) == 6, stratum
+        assert {row[stratum] for row in result["masklets"]} == set(groups)
+    assert set(result["strata"]["size"]) == {"small"}
+    assert set(result["strata"]["resolution"]) == {"below 480p"}
+
+
+def test_the_shape_of_a_moving_square() -> None:
+    shape = Shape()
+    for index, mask in enumerate(moving_box(3)):
+        shape.add(index, mask.astype(np.uint8) * np.uint8(255))
+    assert shape.area == pytest.approx(400)
+    assert shape.motion == pytest.approx(1 / 20)
+
+
+def test_a_frame_without_the_object_parts_its_path() -> None:
+    shape, masks = Shape(), moving_box(3).astype(np.uint8) * np.uint8(255)
+    for index, mask in enumerate((masks[0], masks[0] * np.uint8(0), masks[2])):
+        shape.add(index, mask)
+    assert (shape.frames, shape.motion) == (2, None)
+    assert Shape().area == 0
+
+
+def test_the_bounds_of_strata() -> None:
+    assert [size_group(area) for area in (1023, 1024, 9215, 9216)] == [
+        *("small", "medium", "medium", "large")
+    ]
+    assert [motion_group(m) for m in (None, 0, 0.125, 0.25, 0.75)] == [
+        *("unknown", "still", "slow", "medium", "fast")
+    ]
+    assert resolution_group(479, 900) == "below 480p"
+    assert resolution_group(848, 480) == "480p"
+    assert resolution_group(720, 1280) == "720p"
+    assert resolution_group(1080, 1920) == "1080p and up"
+
+
+# what it leaves
+
+
+def test_csv_and_json_agree_and_verify_knows_the_files(small_set: Path, truth: Path) -> None:
+    write_truth(truth / MASKLETS[0], np.full((3, 48, 64), 51, np.uint8))
+    rows = evaluated(small_set, truth).to_json()["masklets"]
+    text = (small_set / "evaluation" / "metrics.csv").read_text()
+    written = [*csv.DictReader(io.StringIO(text))]
+    as_text = [{k: "" if v is None else str(v) for k, v in row.items()} for row in rows]
+    assert written == as_text
+    assert json.loads(json.dumps(rows)) == rows
+    assert verify(LocalStorage(small_set), VerifyConfig(deep=False, clean=False)).ok
+
+
+def test_the_picture_is_the_same_each_time_whatever_there_is(small_set: Path, truth: Path) -> None:
+    result = evaluated(small_set, truth)
+    picture = (small_set / "evaluation" / "metrics.png").read_bytes()
+    assert picture == draw(result)
+    with Image.open(io.BytesIO(picture)) as image:
+        assert image.format == "PNG"
+    assert draw(Evaluation()).startswith(b"\x89PNG")
+
+
+def test_the_table_names_means_and_problems(small_set: Path, truth: Path) -> None:
+    for name in MASKLETS[:4]:
+        damage(truth / name, "gone")
+    lines = evaluated(small_set, truth).table()
+    assert lines[0].split() == [
+        "masklets",
+        "frames",
+        "MAD",
+        "MAD-T",
+        "MSE",
+        "Grad",
+        "Conn",
+        "dtSSD",
+    ]
+    assert lines[1].split() == ["overall", "2", "6", *["0.000"] * 6]
+    assert lines[-1].startswith("4 no_truth (stored, but there is no truth for it): sav_000001/")
+    assert lines[-1].endswith(" ...")
+
+
+def test_a_mean_leaves_out_masklets_that_have_no_value() -> None:
+    one, two = Errors(), Errors()
+    square = np.zeros((20, 20), np.uint8)
+    square[5:15, 5:15] = 255
+    one.add(0, square, square)
+    for index in range(3):
+        two.add(index, np.full((20, 20), 51 * (index % 2), np.uint8), np.zeros((20, 20), np.uint8))
+    items = [MaskletErrors("clip", "m", 20, 20, 0, 100.0, None, {}, e) for e in (one, two)]
+    found = summary(items)
+    assert found["dtssd"] == 20  # of the second alone: the first has no pair
+    assert found["mad_t"] == 0  # of the first alone: the second leaves no doubt
+    assert found["mad"] == pytest.approx(200 / 3 / 2, abs=1e-6)
+    assert found["frame_weighted"]["mad"] == pytest.approx(200 / 4)
+    assert summary([])["mad"] is None
