@@ -80,6 +80,7 @@ class ClipJob:
             "backend": config.matting.name,
             "seed": config.matting.seed,
         }
+        self._looks = config.quality.scores == "full"
         self._lanes = [_Lane() for _ in range(config.runtime.encode_threads)]
 
     def close(self) -> None:
@@ -89,7 +90,8 @@ class ClipJob:
 
     def matte(self, shard: str, clip: Clip, times: StageTimes) -> Callable[[], ClipOutcome]:
         """Mattes a clip, then returns what waits for the lanes and gives its outcome."""
-        # What finishes a clip needs no frames: they are the bulk of a clip's memory.
+        # Frames are the bulk of a clip's memory. What finishes it holds none of its own: each block
+        # of alpha takes along those under it, and they go when the backlog of the lanes is done.
         slim = replace(clip, frames=np.empty((0, 0, 0, 3), np.uint8))
         wanted = [masklet for masklet in clip.masklets if masklet.problem is None]
         lanes = {m.name: self._lanes[n % len(self._lanes)] for n, m in enumerate(wanted)}
@@ -114,9 +116,11 @@ class ClipJob:
                     continue
                 if name not in finishers:
                     begin(masklet)
-                tasks.append(lanes[name].submit(finishers[name].add, block))
+                stop = block.start + len(block.alpha)
+                under = clip.frames[block.start : stop] if self._looks else None
+                tasks.append(lanes[name].submit(finishers[name].add, block, under))
                 # An encoder is tens of MB: it goes with the last visible frame, not with the clip.
-                if block.start + len(block.alpha) >= ends[name]:
+                if stop >= ends[name]:
                     end(masklet)
         except (BackendError, *_OF_THE_CLIP) as error:
             if isinstance(error, BackendError):

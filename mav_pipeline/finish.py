@@ -3,7 +3,8 @@
     Matte -> restore to source size -> encode + score -> StoredMasklet + manifest row
 
 Mattes of one masklet come in order; what they leave out is transparent. Memory is a frame or two,
-however long the clip.
+however long the clip; the clip's own frames are borrowed with each block, and the last one looked
+at is let go with the masklet.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from mav_pipeline.config import RunConfig
 from mav_pipeline.dataset.codec import StoredMasklet, alpha_writer
 from mav_pipeline.dataset.manifest import Row, masklet_row
 from mav_pipeline.quality import Scorer, judge
-from mav_pipeline.schema import AlphaFrame, Clip, Masklet, Matte, Seams
+from mav_pipeline.schema import AlphaFrame, Clip, Frame, Frames, Masklet, Matte, Seams
 from mav_pipeline.sizing import restore
 from mav_pipeline.stages import StageTimes
 
@@ -42,14 +43,22 @@ class MaskletFinisher:
         self._next = 0
         self._notes: dict[str, None] = {}
 
-    def add(self, matte: Matte) -> None:
-        """Encodes and scores a block, after transparent frames up to its start."""
+    def add(self, matte: Matte, frames: Frames | None) -> None:
+        """Encodes and scores a block, after transparent frames up to its start.
+
+        Args:
+            frames: the clip's, under the block: (t, clip.size.pad_height, clip.size.pad_width, 3);
+                None where scores do not look at pictures.
+        """
         assert matte.start >= self._next, "mattes of a masklet must ascend"
         self._fill(matte.start)
         if matte.note:
             self._notes[matte.note] = None
-        for alpha in matte.alpha:
-            self._frame(restore(alpha, matte.size, self._clip.height, self._clip.width))
+        size = self._clip.size
+        for number, alpha in enumerate(matte.alpha):
+            frame = None if frames is None else frames[number, : size.height, : size.width]
+            alpha = restore(alpha, matte.size, self._clip.height, self._clip.width)
+            self._frame(alpha, frame)
 
     def close(self, shard: str, seams: Seams) -> Finished:
         """Finishes the alpha stream and judges the masklet."""
@@ -79,7 +88,7 @@ class MaskletFinisher:
         while self._next < until:
             self._frame(self._empty)
 
-    def _frame(self, alpha: AlphaFrame) -> None:
+    def _frame(self, alpha: AlphaFrame, frame: Frame | None = None) -> None:
         rle = self._masklet.rles[self._next]
         if rle is None:
             alpha = self._empty
@@ -87,5 +96,5 @@ class MaskletFinisher:
             self._writer.write(alpha)
         if rle is not None:
             with self._times.stage("score"):
-                self._scorer.add(self._next, alpha, rle)
+                self._scorer.add(self._next, alpha, rle, frame)
         self._next += 1

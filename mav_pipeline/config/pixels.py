@@ -139,7 +139,10 @@ class QualityConfig:
     min_area_ratio: float | None
     max_area_ratio: float | None
     max_flicker: float | None
+    min_quality: float | None
 
     def __post_init__(self) -> None:
         ok = 0 <= self.max_failed_fraction <= 1
         require(ok, "quality.max_failed_fraction", "from 0 to 1", self.max_failed_fraction)
+        ok = self.min_quality is None or 0 <= self.min_quality <= 1
+        require(ok, "quality.min_quality", "null or from 0 to 1", self.min_quality)

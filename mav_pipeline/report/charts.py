@@ -28,6 +28,20 @@ _ABOUT = {
     "flicker": ("Change from frame to frame that the mask does not make", None),
     "seam_ratio": ("Change at window borders over change at none", None),
     "chunk_seam_ratio": ("Change at decode-chunk borders over change at none", None),
+    "visibility": ("Share of the masklet's frames on which the matte shows it", 1.0),
+    "truncation": ("Share of the object's outline that the frame cuts off", None),
+    "area_jitter": ("Jumps of alpha's area over the mask's, from frame to frame", None),
+    "speckle": ("Share of alpha that a 3 x 3 median takes away: noise, loose strands", None),
+    "band_width": ("Width of the soft edge / sqrt(object area)", None),
+    "band_entropy": ("Bits of doubt a pixel of the border zone", 1.0),
+    "edge_alignment": ("Agreement of alpha's edges with those of the picture", 1.0),
+    "edge_gain": ("Steepness of the picture's edges over that of alpha's", None),
+    "colour_over": ("Share of alpha on pixels coloured like the background", None),
+    "colour_under": ("Alpha that pixels coloured like the object lack", None),
+    "compositing": ("What a F + (1 - a) B leaves unexplained, over |F - B|", None),
+    "motion_flicker": ("Change of alpha along the picture's motion", None),
+    "sharpness": ("Fine over coarse detail of the picture at the border", None),
+    "quality": ("Of all scores, by docs/quality.md: 1 is faultless", 1.0),
 }
 
 

@@ -17,6 +17,7 @@ _KEYS = (
     ("area_ratio", "min_area_ratio"),
     ("area_ratio", "max_area_ratio"),
     ("flicker", "max_flicker"),
+    ("quality", "min_quality"),
 )
 
 

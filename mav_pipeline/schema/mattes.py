@@ -28,6 +28,20 @@ SCORES = (
     "flicker",
     "seam_ratio",
     "chunk_seam_ratio",
+    "visibility",
+    "truncation",
+    "area_jitter",
+    "speckle",
+    "band_width",
+    "band_entropy",
+    "edge_alignment",
+    "edge_gain",
+    "colour_over",
+    "colour_under",
+    "compositing",
+    "motion_flicker",
+    "sharpness",
+    "quality",
 )
 
 

@@ -1,0 +1,81 @@
+"""One quality in [0, 1] from a matte's scores, by a published rule. Pure.
+
+    E = sum over terms of weight x how far the score has gone wrong     estimated error
+    quality = 1 / (1 + E / HALF)
+
+E estimates sum |alpha - truth| / sum truth. Weights are not negative, so that no term can make up
+for another, and were fitted to rendered clips whose truth is known, with faithful masks and poor
+ones: ``python -m tests.calibration`` writes them, ``docs/quality.md`` says how well it works.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+
+HALF = 0.1  # the estimated error at which quality is one half: where a matte begins to look wrong
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """How far a score has gone wrong: its distance beyond ``start`` on the bad side, capped.
+
+    Attributes:
+        sign: 1 where large is bad, -1 where small is.
+        cap: of the distance: beyond it a matte is not worse but merely lost.
+    """
+
+    score: str
+    sign: int
+    start: float
+    cap: float
+
+    @property
+    def name(self) -> str:
+        return f"{self.score} {'above' if self.sign > 0 else 'below'} {self.start:g}"
+
+    def __call__(self, scores: Mapping[str, float | None]) -> float:
+        """0 where there is nothing to look at."""
+        value = scores[self.score]
+        return 0.0 if value is None else min(max(self.sign * (value - self.start), 0.0), self.cap)
+
+
+#: What may count. Agreement with the mask beyond its border zone is no quality and no term, nor is
+#: softness: neither tells a good matte of a poor mask, or of hair, from a bad one.
+TERMS = (
+    Term("outside_mass", 1, 0.0, 1.0),
+    Term("core_loss", 1, 0.0, 1.0),
+    Term("area_ratio", 1, 1.0, 4.0),
+    Term("area_ratio", -1, 1.0, 1.0),
+    Term("visibility", -1, 1.0, 1.0),
+    Term("area_jitter", 1, 0.0, 1.0),
+    Term("speckle", 1, 0.0, 1.0),
+    Term("colour_over", 1, 0.0, 2.0),
+    Term("colour_under", 1, 0.0, 2.0),
+    Term("compositing", 1, 0.0, 2.0),
+    Term("edge_alignment", -1, 1.0, 2.0),
+    Term("edge_gain", 1, 1.0, 2.0),
+    Term("edge_gain", -1, 1.0, 1.0),
+    Term("motion_flicker", 1, 0.0, 2.0),
+)
+
+
+def load_weights() -> dict[str, float]:
+    """The fitted weight of each term, by its name."""
+    text = resources.files("mav_pipeline.quality").joinpath("weights.json").read_text("utf-8")
+    return {str(name): float(weight) for name, weight in json.loads(text).items()}
+
+
+_WEIGHTS = load_weights()
+
+
+def estimated_error(scores: Mapping[str, float | None]) -> float:
+    """Sum |alpha - truth| / sum truth, as far as the scores can tell; 0 or more."""
+    return sum(_WEIGHTS[term.name] * term(scores) for term in TERMS)
+
+
+def quality(scores: Mapping[str, float | None]) -> float:
+    """In [0, 1]: 1 where no score finds fault, one half at an estimated error of ``HALF``."""
+    return 1 / (1 + estimated_error(scores) / HALF)

@@ -1,0 +1,252 @@
+"""Gathers one masklet's scores, frame by frame. Pure.
+
+Scores look at the stored 8-bit alpha at source resolution and at the picture under it, inside a
+box around the mask. None of them needs the truth, and none is agreement with the mask alone: a
+matte that carves leaves out of a blob mask is a good one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+
+from mav_pipeline.masks import decode_rle, rle_box
+from mav_pipeline.quality import motion, picture
+from mav_pipeline.quality.region import Box, crop, grow, margin, reach, view
+from mav_pipeline.quality.rule import quality
+from mav_pipeline.schema import SCORES, AlphaFrame, Frame, Mask, Rle, Seams
+
+_DIGITS = 6  # scores are rounded so that equal mattes give equal rows
+_EVERY = 2  # pictures are looked at on every second frame: it halves what costs most
+_SHOWN = 0.1  # a matte of less than this share of its mask does not show the object
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What the next frame is compared with."""
+
+    index: int
+    alpha: AlphaFrame
+    mask: Mask
+    box: Box
+    centre: tuple[float, float]
+    ratio: float
+    frame: Frame | None
+
+
+@dataclass(slots=True)
+class Scorer:
+    """Gathers one masklet's scores frame by frame; holds no more than the last frame.
+
+    Args:
+        full: also look at the picture and compare each frame with the one before.
+    """
+
+    full: bool
+    _sums: dict[str, float] = field(default_factory=dict)
+    _deltas: dict[int, float] = field(default_factory=dict)
+    _moves: list[float] = field(default_factory=list)
+    _areas: list[float] = field(default_factory=list)
+    _last: _Seen | None = None
+
+    def add(self, index: int, alpha: AlphaFrame, rle: Rle, frame: Frame | None = None) -> None:
+        """Looks at one visible frame.
+
+        Args:
+            index: into ``Clip.frame_indices``.
+            alpha: (H, W) at source resolution.
+            frame: (h, w, 3), the whole picture at any size; without one, or for basic scores,
+                the scores of pictures are None.
+        """
+        mask = decode_rle(rle)
+        box = grow(rle_box(rle), reach(rle.area), mask.shape)
+        ratio = self._single(alpha, mask, box, rle.area)
+        seen = _Seen(index, alpha, mask, box, motion.centre(mask, box), ratio, frame)
+        before = self._last
+        if before is not None and before.index == index - 1:
+            self._pair(before, seen)
+            step = float(np.hypot(*np.subtract(seen.centre, before.centre)))
+            self._moves.append(step / float(np.sqrt(rle.area)))
+        else:
+            before = None
+        if self.full:
+            self._look(seen, before, rle)
+        self._areas.append(rle.area / mask.size)
+        self._last = seen
+
+    def _single(self, alpha: AlphaFrame, mask: Mask, box: Box, area: int) -> float:
+        inner, shown = crop(alpha, box), crop(mask, box)
+        zone = np.ones((2 * reach(area) + 1,) * 2, np.uint8)
+        bits = shown.view(np.uint8)
+        wide = cv2.dilate(bits, zone).view(np.bool_)
+        core = cv2.erode(bits, zone, borderType=cv2.BORDER_REPLICATE).view(np.bool_)
+        total, beyond_box = _sum(alpha), 0
+        if total > _sum(inner):
+            beyond_box = int(np.count_nonzero(alpha > 127)) - int(np.count_nonzero(inner > 127))
+        solid = inner > 127
+        both = int(np.count_nonzero(solid & shown))
+        cores = int(np.count_nonzero(core))
+        edges = (alpha[0], alpha[-1], alpha[1:-1, 0], alpha[1:-1, -1])
+        self._count(
+            alpha=total,
+            outside=total - _sum(inner, wide),
+            core=cores,
+            core_loss=cores * 255 - _sum(inner, core),
+            mask=area,
+            both=both,
+            either=area + int(np.count_nonzero(solid)) + beyond_box - both,
+            border=int(np.count_nonzero(wide)) - cores,
+            soft=int(np.count_nonzero((inner > 12) & (inner < 243) & wide & ~core)),
+            frames=1,
+            shown=total >= _SHOWN * 255 * area,
+            cut=sum(float(np.count_nonzero(edge > 127)) for edge in edges),
+            side=float(np.sqrt(area)),
+        )
+        return total / (255 * area)
+
+    def _pair(self, before: _Seen, now: _Seen) -> None:
+        if not self.full:
+            return
+        union = (*np.minimum(now.box, before.box)[:2], *np.maximum(now.box, before.box)[2:])
+        alpha, alpha_before = crop(now.alpha, union), crop(before.alpha, union)
+        self._deltas[now.index] = cv2.norm(alpha, alpha_before, cv2.NORM_L1)
+        # What of alpha the mask does not make, now and then; its change is what the eye sees.
+        rest, rest_before = (
+            cv2.subtract(part, crop(mask, union).view(np.uint8) * np.uint8(255), dtype=cv2.CV_16S)
+            for part, mask in ((alpha, now.mask), (alpha_before, before.mask))
+        )
+        self._count(
+            unexplained=cv2.norm(rest, rest_before, cv2.NORM_L1),
+            moved=_sum(now.alpha),
+            jumps=abs(now.ratio - before.ratio),
+            jumping=max(now.ratio, before.ratio),
+        )
+
+    def _look(self, now: _Seen, before: _Seen | None, rle: Rle) -> None:
+        box = grow(rle_box(rle), margin(rle.area), now.mask.shape)
+        whole = crop(now.alpha, box)
+        self._count(speckle=cv2.norm(whole, cv2.medianBlur(whole, 3), cv2.NORM_L1))
+        if now.frame is None or now.index % _EVERY:
+            return
+        self._count(looks=1)
+        seen = view(now.alpha, now.mask, rle.area, now.frame, box)
+        self._count(**picture.measure(seen))
+        if before is not None and before.frame is not None:
+            step = np.subtract(now.centre, before.centre)
+            shift = (round(float(step[0])), round(float(step[1])))
+            found = motion.compensated(seen, now.mask.shape, before.alpha, before.frame, shift)
+            self._count(**found)
+
+    def _count(self, **values: float) -> None:
+        for key, value in values.items():
+            self._sums[key] = self._sums.get(key, 0.0) + value
+
+    def scores(self, seams: Seams) -> dict[str, float | None]:
+        """All of ``SCORES``; None where a score has nothing to look at.
+
+        The zone is what lies near an edge of matte or mask, F and B the mean colours of object and
+        background around a pixel. Of alpha and mask at source resolution:
+
+        - outside_mass [0, 1]: share of the alpha that lies beyond the dilated mask. A matte that
+          leaks. FACTS: at most .025 on the VideoMaMa authors' good clips.
+        - core_loss [0, 1]: mean 1 - alpha inside the eroded mask. A matte with holes.
+        - area_ratio >= 0: sum of alpha over area of the mask.
+        - mask_iou [0, 1]: intersection over union of alpha >= .5 with the mask.
+        - softness [0, 1]: share of the border zone with alpha in (.05, .95).
+        - visibility [0, 1]: share of frames whose alpha is a tenth of the mask or more.
+        - truncation >= 0: solid alpha on the frame's border, in perimeters of a square as large.
+
+        From frame to frame, full scores only:
+
+        - flicker >= 0: change of alpha from frame to frame that the mask does not make, over alpha.
+        - seam_ratio >= 0: mean |delta alpha| at window borders over that at no border at all.
+        - chunk_seam_ratio >= 0: the same at the borders of decode chunks.
+        - area_jitter [0, 1]: mean |change| of area_ratio over its size. Frames that drop or pulse.
+        - motion_flicker >= 0: change of alpha along the optical flow where colours agree, / alpha.
+
+        Of the picture, full scores only, in views of at most ``VIEW_PIXELS``:
+
+        - speckle [0, 1]: share of alpha that a 3 x 3 median changes, at source resolution. Noise.
+        - band_width >= 0: integral of 4 a (1 - a) across the edge, / sqrt(object area).
+        - band_entropy [0, 1]: mean binary entropy of alpha in the zone.
+        - edge_alignment [-1, 1]: correlation of the gradients of alpha and of the alpha that F and
+          B give a pixel's colour. 1: every edge of the matte is one of the picture.
+        - edge_gain: slope of the latter on the former. Above 1 the matte is blurred, below too hard.
+        - colour_over, colour_under >= 0: alpha above and below what F, B and their spread can
+          explain, / alpha. Background taken in, object left out.
+        - compositing >= 0: mean |I - a F - (1 - a) B| in the zone over mean |F - B|.
+        - sharpness >= 0: mean |Laplacian| over mean |gradient| of the picture in the zone.
+        - quality [0, 1]: see ``rule``; None for basic scores, and where no picture was given.
+        """
+        s = self._sums
+        values = {
+            "outside_mass": _ratio(s, "outside", "alpha"),
+            "core_loss": _ratio(s, "core_loss", "core", 255),
+            "area_ratio": _ratio(s, "alpha", "mask", 255),
+            "mask_iou": _ratio(s, "both", "either"),
+            "softness": _ratio(s, "soft", "border"),
+            "flicker": _ratio(s, "unexplained", "moved") if self.full else None,
+            "seam_ratio": _seam_ratio(self._deltas, seams.windows, seams),
+            "chunk_seam_ratio": _seam_ratio(self._deltas, seams.chunks, seams),
+            "visibility": _ratio(s, "shown", "frames"),
+            "truncation": _ratio(s, "cut", "side", 4),
+            "area_jitter": _ratio(s, "jumps", "jumping"),
+            "speckle": _ratio(s, "speckle", "alpha"),
+            "band_width": _ratio(s, "band", "outline"),
+            "band_entropy": _ratio(s, "entropy", "zone"),
+            "edge_alignment": _alignment(s),
+            "edge_gain": _ratio(s, "along", "own"),
+            "colour_over": _ratio(s, "over", "seen_alpha"),
+            "colour_under": _ratio(s, "under", "seen_alpha"),
+            "compositing": _ratio(s, "residual", "distance"),
+            "motion_flicker": _ratio(s, "warp_change", "warp_alpha"),
+            "sharpness": _ratio(s, "fine", "coarse"),
+        }
+        found = {key: _rounded(value) for key, value in values.items()}
+        found["quality"] = _rounded(quality(found)) if "looks" in s else None
+        return {key: found[key] for key in SCORES}
+
+    @property
+    def motion(self) -> float | None:
+        """Mean path of the mask's centre from frame to frame, in units of sqrt(area)."""
+        return _rounded(float(np.mean(self._moves)) if self._moves else None)
+
+    @property
+    def mean_area(self) -> float | None:
+        """Mean share of the frame that the mask covers, on visible frames."""
+        return _rounded(float(np.mean(self._areas)) if self._areas else None)
+
+
+def _sum(alpha: AlphaFrame, where: Mask | None = None) -> int:
+    """Sum of alpha; cv2 does it in a third of numpy's time."""
+    if where is None:
+        return int(cv2.sumElems(alpha)[0])
+    return int(cv2.sumElems(cv2.bitwise_and(alpha, alpha, mask=where.view(np.uint8)))[0])
+
+
+def _ratio(sums: Mapping[str, float], part: str, whole: str, unit: float = 1) -> float | None:
+    below = sums.get(whole, 0.0) * unit
+    return sums.get(part, 0.0) / below if below else None
+
+
+def _alignment(sums: Mapping[str, float]) -> float | None:
+    below = (sums.get("own", 0.0) * sums.get("theirs", 0.0)) ** 0.5
+    return sums["along"] / below if below else None
+
+
+def _seam_ratio(
+    deltas: Mapping[int, float], borders: tuple[int, ...], seams: Seams
+) -> float | None:
+    at = [value for index, value in deltas.items() if index in borders]
+    anywhere = {*seams.windows, *seams.chunks}
+    inside = [value for index, value in deltas.items() if index not in anywhere]
+    if not at or not inside or not sum(inside):
+        return None
+    return float(np.mean(at) / np.mean(inside))
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, _DIGITS)

@@ -1,0 +1,67 @@
+"""Masks as poor as those that VideoMaMa was tested with: downsampled, polygons, blobs. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+
+from mav_pipeline.schema import Mask, Masks
+
+
+def _each(change: Callable[[Mask], Mask]) -> Callable[[Masks], Masks]:
+    return lambda masks: np.stack([change(mask) if mask.any() else mask for mask in masks])
+
+
+def _downsample(factor: int) -> Callable[[Mask], Mask]:
+    def change(mask: Mask) -> Mask:
+        height, width = mask.shape
+        small = (max(1, round(width / factor)), max(1, round(height / factor)))
+        share = cv2.resize(mask.astype(np.float32), small, interpolation=cv2.INTER_AREA)
+        back = cv2.resize(share, (width, height), interpolation=cv2.INTER_LINEAR)
+        found = np.asarray(back > 0.5)
+        return found if found.any() else mask  # a tracker would not lose it
+
+    return change
+
+
+def _polygon(epsilon: float) -> Callable[[Mask], Mask]:
+    def change(mask: Mask) -> Mask:
+        found = np.zeros(mask.shape, np.uint8)
+        outlines, _ = cv2.findContours(
+            mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
+        )
+        for outline in outlines:
+            simple = cv2.approxPolyDP(outline, epsilon * cv2.arcLength(outline, True), True)
+            cv2.fillPoly(found, [simple], 1)
+        return found.astype(np.bool_)
+
+    return change
+
+
+def _blob(share: float) -> Callable[[Mask], Mask]:
+    """A hand that paints over hair, leaves and gaps: closed, then grown."""
+
+    def change(mask: Mask) -> Mask:
+        side = float(np.sqrt(np.count_nonzero(mask)))
+        wide, narrow = max(3, round(4 * share * side)) | 1, max(3, round(share * side)) | 1
+        closing = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (wide, wide))
+        growing = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (narrow, narrow))
+        padded = np.pad(mask.astype(np.uint8), wide)
+        closed = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, closing)[wide:-wide, wide:-wide]
+        return np.asarray(cv2.dilate(closed, growing).astype(np.bool_))
+
+    return change
+
+
+#: Name -> what it makes of (T, H, W) masks. x8, x32, .001 and .005 are the paper's.
+COARSE: dict[str, Callable[[Masks], Masks]] = {
+    "down8": _each(_downsample(8)),
+    "down32": _each(_downsample(32)),
+    "poly.001": _each(_polygon(0.001)),
+    "poly.005": _each(_polygon(0.005)),
+    "poly.02": _each(_polygon(0.02)),
+    "blob.06": _each(_blob(0.06)),
+    "blob.12": _each(_blob(0.12)),
+}
