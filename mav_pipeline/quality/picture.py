@@ -9,6 +9,7 @@ over the sure pixels of the neighbourhood; the mask only says where to look. Pur
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -90,8 +91,9 @@ def explain(seen: View, brush: NDArray[np.uint8]) -> Colours | None:
     near = int(np.clip(round(_NEAR * seen.unit), *_NEAR_PX))
     bits = seen.mask.view(np.uint8)
     core = cv2.erode(bits, brush, borderType=cv2.BORDER_REPLICATE)
-    opaque = cv2.erode((alpha > 1 - _SURE).view(np.uint8), three) & cv2.dilate(bits, brush)
-    clear = cv2.erode((alpha < _SURE).view(np.uint8), three) & (1 - core)
+    wide = cv2.dilate(bits, brush)
+    opaque = cv2.bitwise_and(cv2.erode((alpha > 1 - _SURE).view(np.uint8), three), wide)
+    clear = cv2.bitwise_and(cv2.erode((alpha < _SURE).view(np.uint8), three), 1 - core)
     if not (opaque.any() and clear.any()):
         return None
     full = cv2.merge([rgb, _dot(rgb, rgb)])
@@ -105,9 +107,7 @@ def explain(seen: View, brush: NDArray[np.uint8]) -> Colours | None:
     return Colours(distance, spread_f, spread_b, along / (distance + _NIL), np.maximum(residual, 0))
 
 
-def _local_mean(
-    full: NDArray[np.float32], sure: NDArray[np.uint8], near: int
-) -> tuple[Picture, Plane]:
+def _local_mean(full: Any, sure: Any, near: int) -> tuple[Picture, Plane]:
     """Mean colour of the sure pixels in a window, and its variance a channel.
 
     Args:
@@ -120,8 +120,9 @@ def _local_mean(
     total = cv2.blur(parts, window, borderType=cv2.BORDER_CONSTANT)
     everywhere = np.array(cv2.mean(full, sure), np.float32)
     mean = (total + _FEW * everywhere) * cv2.merge([1 / (count + _FEW)] * 4)
-    colour = np.ascontiguousarray(mean[..., :3])
-    return colour, np.maximum(mean[..., 3] - _dot(colour, colour), 0) / np.float32(3)
+    colour = np.ascontiguousarray(mean[..., :3], dtype=np.float32)
+    spread = np.maximum(mean[..., 3] - _dot(colour, colour), 0) / np.float32(3)
+    return colour, np.asarray(spread, dtype=np.float32)
 
 
 def _edges(alpha: Plane, guess: Plane, zone: Mask, unit: float) -> dict[str, float]:
@@ -141,17 +142,17 @@ def _brush(seen: View) -> NDArray[np.uint8]:
     return np.ones((2 * half + 1,) * 2, np.uint8)
 
 
-def _dot(one: Picture, other: Picture) -> Plane:
+def _dot(one: Any, other: Any) -> Plane:
     """Sum over channels; cv2 does it in a tenth of numpy's time."""
     return np.asarray(cv2.transform(one * other, _ONES), dtype=np.float32)
 
 
-def _gradient(plane: Plane) -> tuple[Plane, Plane]:
+def _gradient(plane: Any) -> tuple[Plane, Plane]:
     """Central differences along x and y, per pixel."""
     gx = cv2.Sobel(plane, cv2.CV_32F, 1, 0, scale=1 / 8)
     gy = cv2.Sobel(plane, cv2.CV_32F, 0, 1, scale=1 / 8)
     return np.asarray(gx, dtype=np.float32), np.asarray(gy, dtype=np.float32)
 
 
-def _total(values: NDArray[np.float32]) -> float:
+def _total(values: Any) -> float:
     return float(values.sum(dtype=np.float64))

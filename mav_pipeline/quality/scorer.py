@@ -174,7 +174,7 @@ class Scorer:
         - band_entropy [0, 1]: mean binary entropy of alpha in the zone.
         - edge_alignment [-1, 1]: correlation of the gradients of alpha and of the alpha that F and
           B give a pixel's colour. 1: every edge of the matte is one of the picture.
-        - edge_gain: slope of the latter on the former. Above 1 the matte is blurred, below too hard.
+        - edge_gain: slope of the latter on the former. Above 1 alpha is blurred, below too hard.
         - colour_over, colour_under >= 0: alpha above and below what F, B and their spread can
           explain, / alpha. Background taken in, object left out.
         - compositing >= 0: mean |I - a F - (1 - a) B| in the zone over mean |F - B|.
@@ -188,7 +188,7 @@ class Scorer:
             "area_ratio": _ratio(s, "alpha", "mask", 255),
             "mask_iou": _ratio(s, "both", "either"),
             "softness": _ratio(s, "soft", "border"),
-            "flicker": _ratio(s, "unexplained", "moved") if self.full else None,
+            "flicker": _ratio(s, "unexplained", "moved"),
             "seam_ratio": _seam_ratio(self._deltas, seams.windows, seams),
             "chunk_seam_ratio": _seam_ratio(self._deltas, seams.chunks, seams),
             "visibility": _ratio(s, "shown", "frames"),
@@ -229,7 +229,7 @@ def _sum(alpha: AlphaFrame, where: Mask | None = None) -> int:
 
 def _ratio(sums: Mapping[str, float], part: str, whole: str, unit: float = 1) -> float | None:
     below = sums.get(whole, 0.0) * unit
-    return sums.get(part, 0.0) / below if below else None
+    return sums[part] / below if below and part in sums else None
 
 
 def _alignment(sums: Mapping[str, float]) -> float | None:

@@ -19,10 +19,11 @@ import cv2
 import numpy as np
 
 from mav_pipeline.cli import load_config
-from mav_pipeline.masks import decode_rle, encode_rle
+from mav_pipeline.interfaces import MattingBackend
+from mav_pipeline.masks import decode_rle, encode_rle, read_png
 from mav_pipeline.matting import open_backend
 from mav_pipeline.quality import Scorer
-from mav_pipeline.schema import Alpha, Clip, Masklet, Masks, Seams
+from mav_pipeline.schema import Alpha, Clip, Masklet, Masks, MatteFailure, Seams
 from mav_pipeline.sources import open_source
 from mav_pipeline.sources.sample import render
 
@@ -71,10 +72,10 @@ PLANS: dict[Half, Plan] = {
         masks=("down8", "poly.005", "poly.02", "blob.12"),
     ),
     "judge": Plan(
-        seeds=tuple(range(2000, 2006)),
+        seeds=tuple(range(3000, 3006)),
         sizes=((256, 144), (384, 216)),
         damages=JUDGE,
-        masks=("down8", "down32", "poly.001", "poly.005", "blob.06"),
+        masks=("down8", "down32", "32 px", "poly.001", "poly.005", "blob.06"),
     ),
 }
 CLIPS, FRAMES = 2, 36  # a seed: clips, and video frames, of which every 4th is annotated
@@ -88,7 +89,10 @@ def rows(half: Half) -> Iterator[Row]:
             root = Path(folder)
             width, height = plan.sizes[number % len(plan.sizes)]
             words = (f"sample.clips={CLIPS}", f"sample.frames={FRAMES}", f"sample.seed={seed}")
-            render(root, load_config((*words, f"sample.width={width}", f"sample.height={height}")).sample)
+            render(
+                root,
+                load_config((*words, f"sample.width={width}", f"sample.height={height}")).sample,
+            )
             for clip, truths in corpus(root / "sav_train", root / "alpha_gt"):
                 yield from clip_rows(plan, clip, truths, f"{seed}/{clip.video_id}")
 
@@ -106,21 +110,19 @@ def corpus(source: Path, truth: Path) -> Iterator[tuple[Clip, dict[str, Alpha]]]
     opened = open_source(settings.source, settings.output)
     for ref in opened.discover():
         clip = opened.load(ref, settings.matting.size_rule(1))
-        truths = {}
+        truths: dict[str, Alpha] = {}
         for masklet in clip.masklets:
             folder = truth / clip.video_id / masklet.name
             if masklet.problem is None and folder.is_dir():
                 paths = [folder / f"{index:05d}.png" for index in clip.frame_indices]
-                frames = [cv2.imread(str(path), cv2.IMREAD_UNCHANGED) for path in paths]
-                visible = np.array(masklet.visible)[:, None, None]
-                truths[masklet.name] = np.stack(frames) * visible.astype(np.uint8)
+                alpha = np.stack([read_png(path.read_bytes(), role="truth") for path in paths])
+                alpha[~np.array(masklet.visible)] = 0
+                truths[masklet.name] = alpha
         if truths:
             yield clip, truths
 
 
-def clip_rows(
-    plan: Plan, clip: Clip, truths: Mapping[str, Alpha], name: str
-) -> Iterator[Row]:
+def clip_rows(plan: Plan, clip: Clip, truths: Mapping[str, Alpha], name: str) -> Iterator[Row]:
     """Every matte of one clip."""
     for masklet in clip.masklets:
         truth = truths.get(masklet.name)
@@ -179,7 +181,7 @@ def error(alpha: Alpha, truth: Alpha) -> float:
     return float(cv2.norm(alpha.ravel(), truth.ravel(), cv2.NORM_L1) / truth.sum(dtype=np.int64))
 
 
-_BACKENDS = {}
+_BACKENDS: dict[str, MattingBackend] = {}
 
 
 def matte(backend: str, clip: Clip, masklet: Masklet) -> Alpha:
@@ -189,6 +191,7 @@ def matte(backend: str, clip: Clip, masklet: Masklet) -> Alpha:
         _BACKENDS[backend].setup()
     alpha = np.zeros((len(clip.frame_indices), clip.height, clip.width), np.uint8)
     for block in _BACKENDS[backend].matte(clip, [masklet]):
+        assert not isinstance(block, MatteFailure), block
         alpha[block.start : block.start + len(block.alpha)] = block.alpha
     return alpha
 

@@ -9,14 +9,17 @@ import numpy as np
 
 from mav_pipeline.schema import Mask, Masks
 
+PAPER = 1024  # longer side of the frames that VideoMaMa sees
+
 
 def _each(change: Callable[[Mask], Mask]) -> Callable[[Masks], Masks]:
     return lambda masks: np.stack([change(mask) if mask.any() else mask for mask in masks])
 
 
-def _downsample(factor: int) -> Callable[[Mask], Mask]:
+def _downsample(times: float, *, scaled: bool) -> Callable[[Mask], Mask]:
     def change(mask: Mask) -> Mask:
         height, width = mask.shape
+        factor = times * max(height, width) / PAPER if scaled else times
         small = (max(1, round(width / factor)), max(1, round(height / factor)))
         share = cv2.resize(mask.astype(np.float32), small, interpolation=cv2.INTER_AREA)
         back = cv2.resize(share, (width, height), interpolation=cv2.INTER_LINEAR)
@@ -55,10 +58,13 @@ def _blob(share: float) -> Callable[[Mask], Mask]:
     return change
 
 
-#: Name -> what it makes of (T, H, W) masks. x8, x32, .001 and .005 are the paper's.
+#: Name -> what it makes of (T, H, W) masks. x8, x32, .001 and .005 are the paper's, the first two
+#: in proportion to its frames; "32 px" is x32 on the small frames themselves, which leaves 8 x 4.5
+#: or 12 x 7 pixels of the whole picture, fewer than most objects need.
 COARSE: dict[str, Callable[[Masks], Masks]] = {
-    "down8": _each(_downsample(8)),
-    "down32": _each(_downsample(32)),
+    "down8": _each(_downsample(8, scaled=True)),
+    "down32": _each(_downsample(32, scaled=True)),
+    "32 px": _each(_downsample(32, scaled=False)),
     "poly.001": _each(_polygon(0.001)),
     "poly.005": _each(_polygon(0.005)),
     "poly.02": _each(_polygon(0.02)),

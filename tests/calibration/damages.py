@@ -52,8 +52,9 @@ def dilation(case: Case, strength: float) -> Alpha:
 
 def shift(case: Case, strength: float) -> Alpha:
     angle = np.random.default_rng(case.seed).uniform(0, 2 * np.pi)
-    by = max(1, round(strength * case.side * np.sin(angle))), round(
-        strength * case.side * np.cos(angle)
+    by = (
+        max(1, round(strength * case.side * np.sin(angle))),
+        round(strength * case.side * np.cos(angle)),
     )
     matrix = np.array([[1, 0, by[1]], [0, 1, by[0]]], np.float32)
     size = case.alpha.shape[:0:-1]
@@ -70,14 +71,16 @@ def _spots(case: Case, strength: float, where: Callable[[np.ndarray], np.ndarray
         for pick in rng.integers(0, len(y), 3):
             radius = max(1, round(strength * case.side))
             cv2.circle(spots, (int(x[pick]), int(y[pick])), radius, 255, -1)
-    return cv2.GaussianBlur(found.transpose(1, 2, 0), (3, 3), 0).reshape(
-        *found.shape[1:], -1
-    ).transpose(2, 0, 1)
+    return (
+        cv2.GaussianBlur(found.transpose(1, 2, 0), (3, 3), 0)
+        .reshape(*found.shape[1:], -1)
+        .transpose(2, 0, 1)
+    )
 
 
 def holes(case: Case, strength: float) -> Alpha:
     spots = _spots(case, strength, lambda frame: frame > 200)
-    return np.minimum(case.alpha, 255 - spots)
+    return np.asarray(np.minimum(case.alpha, 255 - spots), dtype=np.uint8)
 
 
 def islands(case: Case, strength: float) -> Alpha:
@@ -87,7 +90,7 @@ def islands(case: Case, strength: float) -> Alpha:
 
     spots = _spots(case, strength, near)
     spots[~case.visible] = 0
-    return np.maximum(case.alpha, spots)
+    return np.asarray(np.maximum(case.alpha, spots), dtype=np.uint8)
 
 
 def wrong_instance(case: Case, strength: float) -> Alpha:
@@ -112,13 +115,13 @@ def lag(case: Case, strength: float) -> Alpha:
     late[1:][~case.visible[:-1]] = case.alpha[1:][~case.visible[:-1]]
     mixed = (1 - strength) * case.alpha + strength * late
     mixed[~case.visible] = 0
-    return np.rint(mixed).astype(np.uint8)
+    return np.asarray(np.rint(mixed), dtype=np.uint8)
 
 
 def flicker(case: Case, strength: float) -> Alpha:
     levels = np.ones(len(case.alpha), np.float32)
     levels[::2] -= strength
-    return np.rint(case.alpha * levels[:, None, None]).astype(np.uint8)
+    return np.asarray(np.rint(case.alpha * levels[:, None, None]), dtype=np.uint8)
 
 
 def resets(case: Case, strength: float) -> Alpha:
@@ -143,10 +146,39 @@ def threshold(case: Case, strength: float) -> Alpha:
     return np.where(case.alpha > 255 * strength, 255, 0).astype(np.uint8)
 
 
+def bleed(case: Case, strength: float) -> Alpha:
+    """The matte runs out to one side."""
+    by = max(1, round(strength * case.side))
+    angle = np.random.default_rng(case.seed).uniform(0, 2 * np.pi)
+    spoilt = case.alpha.copy()
+    size = case.alpha.shape[:0:-1]
+    for step in range(1, by + 1):
+        matrix = np.array([[1, 0, step * np.cos(angle)], [0, 1, step * np.sin(angle)]], np.float32)
+        for frame, alpha in zip(spoilt, case.alpha, strict=True):
+            np.maximum(frame, cv2.warpAffine(alpha, matrix, size), out=frame)
+    return spoilt
+
+
+def cut(case: Case, strength: float) -> Alpha:
+    """A part of the object is missing: a leg, a tail."""
+    spoilt = case.alpha.copy()
+    for frame in spoilt:
+        rows = np.flatnonzero((frame > 127).any(axis=1))
+        if len(rows):
+            frame[rows[-1] - round(strength * len(rows)) + 1 :] = 0
+    return spoilt
+
+
+def gamma(case: Case, strength: float) -> Alpha:
+    """Half transparent pixels come out too thick (below 1) or too thin."""
+    return np.asarray(np.rint(255 * (case.alpha / 255.0) ** strength), dtype=np.uint8)
+
+
 #: Damage -> strengths: lengths / sqrt(object area), shares of frames, shares of alpha. What is
 #: judged holds damages that no fit has seen, and other strengths of those it has.
 FIT: dict[str, tuple[Damage, tuple[float, ...]]] = {
     "blur": (blur, (0.02, 0.05, 0.12)),
+    "erosion": (erosion, (0.015, 0.03, 0.06)),
     "dilation": (dilation, (0.015, 0.04, 0.08)),
     "shift": (shift, (0.02, 0.06, 0.15)),
     "holes": (holes, (0.06, 0.15)),
@@ -167,6 +199,9 @@ JUDGE: dict[str, tuple[Damage, tuple[float, ...]]] = {
     "wrong instance": (wrong_instance, (0.3,)),
     "erosion": (erosion, (0.02, 0.04, 0.08)),
     "islands": (islands, (0.08, 0.16)),
+    "bleed": (bleed, (0.03, 0.08)),
+    "cut": (cut, (0.1, 0.2)),
+    "gamma": (gamma, (0.4, 2.5)),
     "resets": (resets, (0.02, 0.05)),
     "threshold": (threshold, (0.2, 0.5, 0.8)),
 }

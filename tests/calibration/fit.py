@@ -33,11 +33,13 @@ def fit(rows: Sequence[Row]) -> dict[str, float]:
     scaled, aim = terms / unit, np.log(errors + _FLOOR)
 
     def residual(logs: Floats) -> Floats:
-        return weigh * (np.log(scaled @ np.exp(logs) + _FLOOR) - aim)
+        found: Floats = weigh * (np.log(scaled @ np.exp(logs) + _FLOOR) - aim)
+        return found
 
     def slope(logs: Floats) -> Floats:
         parts = np.exp(logs)
-        return weigh[:, None] * scaled * parts / (scaled @ parts + _FLOOR)[:, None]
+        found: Floats = weigh[:, None] * scaled * parts / (scaled @ parts + _FLOOR)[:, None]
+        return found
 
     start = np.full(len(TERMS), np.log(errors.mean() / len(TERMS)))
     found = least_squares(residual, start, jac=slope, loss="soft_l1", max_nfev=300)

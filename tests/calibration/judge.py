@@ -16,7 +16,15 @@ from .cases import Row
 from .fit import auc, spearman
 
 #: Scores that may be named as the one that catches a damage, and which end of theirs is bad.
-_ENDS = {**{(term.score, term.sign): None for term in TERMS}, ("flicker", 1): None, ("band_width", 1): None, ("band_width", -1): None, ("band_entropy", 1): None, ("band_entropy", -1): None, ("seam_ratio", 1): None}
+_ENDS = {
+    **{(term.score, term.sign): None for term in TERMS},
+    ("flicker", 1): None,
+    ("band_width", 1): None,
+    ("band_width", -1): None,
+    ("band_entropy", 1): None,
+    ("band_entropy", -1): None,
+    ("seam_ratio", 1): None,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +63,7 @@ class Judged:
         groups: dict[tuple[str, ...], list[int]] = defaultdict(list)
         for index in at:
             row = self.rows[index]
-            groups[row.clip, row.masklet, row.mask].append(index)
+            groups[row.clip, row.masklet, row.mask].append(int(index))
         inside = [auc(self.estimate[group], self.bad[group]) for group in groups.values()]
         return Result(
             count=len(at),
@@ -70,7 +78,10 @@ class Judged:
         kinds = np.array([row.mask for row in self.rows])
         yield "faithful", self.where(kinds == "faithful")
         if (kinds != "faithful").any():
-            yield "all coarse", self.where(kinds != "faithful")
+            coarse = kinds != "faithful"
+            if "32 px" in kinds:
+                yield "all coarse but 32 px", self.where(coarse & (kinds != "32 px"))
+            yield "all coarse", self.where(coarse)
         for kind in sorted({*kinds} - {"faithful"}):
             yield kind, self.where(kinds == kind)
 

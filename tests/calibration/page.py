@@ -58,10 +58,7 @@ def write_page(
         ),
         "thresholds": _table(
             ("quality below", "good mattes", "bad mattes", "mean error of the rest"),
-            (
-                (f"{t:g}", f"{g:.1%}", f"{b:.1%}", f"{e:.3f}")
-                for t, g, b, e in judged.thresholds()
-            ),
+            ((f"{t:g}", f"{g:.1%}", f"{b:.1%}", f"{e:.3f}") for t, g, b, e in judged.thresholds()),
         ),
         "gates": _gates(judged.rows, judged, gates),
     }
