@@ -54,10 +54,10 @@ class Plot:
         at = [(self._x(one), self._y(other)) for one, other in zip(x, y, strict=True)]
         self._draw.line(at, fill=_TONES[tone], width=2)
 
-    def legend(self, *names: str) -> None:
+    def legend(self, *names: str, low: bool) -> None:
         for number, name in enumerate(names):
-            y = self._box[1] + 14 + 18 * number
-            x = self._box[2] - 190
+            y = (self._box[3] - 68 if low else self._box[1] + 14) + 18 * number
+            x = self._box[2] - 210
             self._draw.rectangle((x, y - 4, x + 8, y + 4), fill=_TONES[number])
             self._text((x + 14, y), name, "lm")
 
