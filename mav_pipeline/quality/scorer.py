@@ -21,6 +21,7 @@ from mav_pipeline.schema import SCORES, AlphaFrame, Frame, Mask, Rle, Seams
 
 _DIGITS = 6  # scores are rounded so that equal mattes give equal rows
 _EVERY = 2  # pictures are looked at on every second frame: it halves what costs most
+_EVERY_PAIR = 4  # and motion on every fourth
 _SHOWN = 0.1  # a matte of less than this share of its mask does not show the object
 
 
@@ -134,7 +135,7 @@ class Scorer:
         self._count(looks=1)
         seen = view(now.alpha, now.mask, rle.area, now.frame, box)
         self._count(**picture.measure(seen))
-        if before is not None and before.frame is not None:
+        if before is not None and before.frame is not None and not now.index % _EVERY_PAIR:
             step = np.subtract(now.centre, before.centre)
             shift = (round(float(step[0])), round(float(step[1])))
             found = motion.compensated(seen, now.mask.shape, before.alpha, before.frame, shift)

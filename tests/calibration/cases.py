@@ -72,7 +72,7 @@ PLANS: dict[Half, Plan] = {
         masks=("down8", "poly.005", "poly.02", "blob.12"),
     ),
     "judge": Plan(
-        seeds=tuple(range(3000, 3006)),
+        seeds=tuple(range(4000, 4006)),
         sizes=((256, 144), (384, 216)),
         damages=JUDGE,
         masks=("down8", "down32", "32 px", "poly.001", "poly.005", "blob.06"),

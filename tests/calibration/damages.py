@@ -182,7 +182,7 @@ FIT: dict[str, tuple[Damage, tuple[float, ...]]] = {
     "dilation": (dilation, (0.015, 0.04, 0.08)),
     "shift": (shift, (0.02, 0.06, 0.15)),
     "holes": (holes, (0.06, 0.15)),
-    "dropped": (dropped, (0.1, 0.4)),
+    "dropped": (dropped, (0.1, 0.4, 1.0)),
     "flicker": (flicker, (0.08, 0.3)),
     "noise": (noise, (0.05, 0.2)),
     "wrong instance": (wrong_instance, (0.1, 0.6)),
