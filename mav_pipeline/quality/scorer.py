@@ -34,6 +34,7 @@ class _Seen:
     mask: Mask
     box: Box
     centre: tuple[float, float]
+    total: int
     ratio: float
     frame: Frame | None
 
@@ -64,8 +65,10 @@ class Scorer:
         """
         mask = decode_rle(rle)
         box = grow(rle_box(rle), reach(rle.area), mask.shape)
-        ratio = self._single(alpha, mask, box, rle.area)
-        seen = _Seen(index, alpha, mask, box, motion.centre(mask, box), ratio, frame)
+        shown = crop(mask, box)
+        total = self._single(alpha, shown, box, rle.area)
+        ratio = total / (255 * rle.area)
+        seen = _Seen(index, alpha, mask, box, motion.centre(shown, box), total, ratio, frame)
         before = self._last
         if before is not None and before.index == index - 1:
             self._pair(before, seen)
@@ -78,8 +81,8 @@ class Scorer:
         self._areas.append(rle.area / mask.size)
         self._last = seen
 
-    def _single(self, alpha: AlphaFrame, mask: Mask, box: Box, area: int) -> float:
-        inner, shown = crop(alpha, box), crop(mask, box)
+    def _single(self, alpha: AlphaFrame, shown: Mask, box: Box, area: int) -> int:
+        inner = crop(alpha, box)
         zone = np.ones((2 * reach(area) + 1,) * 2, np.uint8)
         bits = shown.view(np.uint8)
         wide = cv2.dilate(bits, zone).view(np.bool_)
@@ -106,7 +109,7 @@ class Scorer:
             cut=sum(float(np.count_nonzero(edge > 127)) for edge in edges),
             side=float(np.sqrt(area)),
         )
-        return total / (255 * area)
+        return total
 
     def _pair(self, before: _Seen, now: _Seen) -> None:
         if not self.full:
@@ -121,7 +124,7 @@ class Scorer:
         )
         self._count(
             unexplained=cv2.norm(rest, rest_before, cv2.NORM_L1),
-            moved=_sum(now.alpha),
+            moved=now.total,
             jumps=abs(now.ratio - before.ratio),
             jumping=max(now.ratio, before.ratio),
         )
