@@ -20,8 +20,7 @@ from mav_pipeline.quality.rule import quality
 from mav_pipeline.schema import SCORES, AlphaFrame, Frame, Mask, Rle, Seams
 
 _DIGITS = 6  # scores are rounded so that equal mattes give equal rows
-_EVERY = 2  # pictures are looked at on every second frame: it halves what costs most
-_EVERY_PAIR = 4  # and motion on every fourth
+_EVERY = 3  # pictures are looked at on the first and every third frame: they cost most
 _SHOWN = 0.1  # a matte of less than this share of its mask does not show the object
 
 
@@ -76,7 +75,7 @@ class Scorer:
             self._moves.append(step / float(np.sqrt(rle.area)))
         else:
             before = None
-        if self.full:
+        if self.full and len(self._areas) % _EVERY == 0:
             self._look(seen, before, rle)
         self._areas.append(rle.area / mask.size)
         self._last = seen
@@ -132,13 +131,13 @@ class Scorer:
     def _look(self, now: _Seen, before: _Seen | None, rle: Rle) -> None:
         box = grow(rle_box(rle), margin(rle.area), now.mask.shape)
         whole = crop(now.alpha, box)
-        self._count(speckle=cv2.norm(whole, cv2.medianBlur(whole, 3), cv2.NORM_L1))
-        if now.frame is None or now.index % _EVERY:
+        median = cv2.medianBlur(whole, 3)
+        self._count(speckle=cv2.norm(whole, median, cv2.NORM_L1), around=_sum(whole))
+        if now.frame is None:
             return
-        self._count(looks=1)
         seen = view(now.alpha, now.mask, rle.area, now.frame, box)
-        self._count(**picture.measure(seen))
-        if before is not None and before.frame is not None and not now.index % _EVERY_PAIR:
+        self._count(looks=1, **picture.measure(seen))
+        if before is not None and before.frame is not None:
             step = np.subtract(now.centre, before.centre)
             shift = (round(float(step[0])), round(float(step[1])))
             found = motion.compensated(seen, now.mask.shape, before.alpha, before.frame, shift)
@@ -198,7 +197,7 @@ class Scorer:
             "visibility": _ratio(s, "shown", "frames"),
             "truncation": _ratio(s, "cut", "side", 4),
             "area_jitter": _ratio(s, "jumps", "jumping"),
-            "speckle": _ratio(s, "speckle", "alpha"),
+            "speckle": _ratio(s, "speckle", "around"),
             "band_width": _ratio(s, "band", "outline"),
             "band_entropy": _ratio(s, "entropy", "zone"),
             "edge_alignment": _alignment(s),
