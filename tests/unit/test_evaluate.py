@@ -250,7 +250,7 @@ def test_a_torn_or_missing_tar_is_named_and_the_others_are_compared(
     data = tar.read_bytes()
     tar.unlink()
     if torn:
-        tar.write_bytes(data[: len(data) // 4])
+        tar.write_bytes(data[:600])  # in the first member
     result = evaluated(small_set, truth)
     assert named(result) == MASKLETS[:4]
     assert problems(result) == {
