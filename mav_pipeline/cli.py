@@ -23,6 +23,7 @@ from mav_pipeline.config import FINGERPRINTED, RunConfig
 from mav_pipeline.dataset.built import BuiltSet, read_run
 from mav_pipeline.errors import ConfigError, Interrupted, SetupError, TransientError
 from mav_pipeline.evaluate import Truth, evaluate
+from mav_pipeline.regate import regate
 from mav_pipeline.runtime.crew import open_output
 from mav_pipeline.runtime.driver import build, over_budget
 from mav_pipeline.runtime.preview import preview
@@ -53,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if verb not in VERBS:
             raise ConfigError(f"there is no verb {verb!r}{nearest(verb, VERBS)}\n{usage()}")
         config = load_config(overrides)
-        if verb == "build" and config.source.root is None:
+        if verb == "regate" or (verb == "build" and config.source.root is None):
             config = resumed(config, overrides)
         code, result = VERBS[verb][0](config)
     except SetupError as error:
@@ -215,6 +216,12 @@ def _evaluate(config: RunConfig) -> Result:
     return OK, result.to_json()
 
 
+def _regate(config: RunConfig) -> Result:
+    result = regate(_open_built(config), config.name, config.quality).to_json()
+    _show(result)
+    return OK, result
+
+
 def _open_built(config: RunConfig) -> BuiltSet:
     return BuiltSet.open(open_output(config))
 
@@ -237,6 +244,7 @@ VERBS: dict[str, tuple[Callable[[RunConfig], Result], str]] = {
     "status": (_status, "where the build in output.root stands"),
     "verify": (_verify, "read a set back; verify.deep=true decodes it, verify.clean=true tidies"),
     "report": (_report, "write report/index.html"),
+    "regate": (_regate, "judge a finished set by other quality.* gates: gates/<name>.parquet"),
     "evaluate": (_evaluate, "compare a set with the truth under gt.root: MAD to dtSSD"),
 }
 

@@ -64,6 +64,7 @@ class RunConfig:
     plan: PlanConfig
     report: ReportConfig
     gt: GtConfig
+    name: str | None
 
     @classmethod
     def from_mapping(cls, data: Mapping[str, Any]) -> Self:

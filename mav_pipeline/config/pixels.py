@@ -146,3 +146,6 @@ class QualityConfig:
         require(ok, "quality.max_failed_fraction", "from 0 to 1", self.max_failed_fraction)
         ok = self.min_quality is None or 0 <= self.min_quality <= 1
         require(ok, "quality.min_quality", "null or from 0 to 1", self.min_quality)
+        for key in ("max_flicker", "min_quality"):
+            ok = self.scores == "full" or getattr(self, key) is None
+            require(ok, f"quality.{key}", "null with quality.scores=basic", getattr(self, key))

@@ -22,11 +22,16 @@ from mav_pipeline.storage import read_many
 
 def is_final(built: BuiltSet) -> bool:
     """Whether the final files are there and speak of just the shards published now."""
-    storage = built.storage
     names = (layout.MANIFEST, layout.SHARD_LIST, layout.CARD, f"{layout.REPORT}/index.html")
-    if not all(storage.exists(name) for name in (layout.INDEX, *names)):
+    return all(built.storage.exists(name) for name in names) and is_indexed(built)
+
+
+def is_indexed(built: BuiltSet) -> bool:
+    """Whether there is an index and it names just the shards published now."""
+    try:
+        return built.storage.read(layout.INDEX) == _index(built, built.receipts())
+    except FileNotFoundError:
         return False
-    return storage.read(layout.INDEX) == _index(built, built.receipts())
 
 
 def finalize(built: BuiltSet) -> None:

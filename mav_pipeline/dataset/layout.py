@@ -16,9 +16,11 @@ INDEX = "index.json"
 CARD = "README.md"
 REPORT = "report"
 EVALUATION = "evaluation"
+GATES = "gates"
 
 _DATA = re.compile(r"(mav-\d{6,})-[0-9a-f]{16}\.(tar|parquet)")
 _RECEIPT = re.compile(r"(mav-\d{6,})\.json")
+_GATE = re.compile(r"([A-Za-z0-9_-]{1,64})\.parquet")
 _TEMPORARY = re.compile(r"\.(mav-\d{6,})(-[0-9a-f]{16})?\.(tar|parquet|json)\.[0-9a-f]{32}\.tmp")
 
 
@@ -30,6 +32,18 @@ def receipt(shard: str) -> str:
 def failure(shard: str) -> str:
     """``failures/mav-000000.json``."""
     return f"{FAILURES}/{shard}.json"
+
+
+def gate(name: str) -> str:
+    """``gates/<name>.parquet``."""
+    return f"{GATES}/{name}.parquet"
+
+
+def name_of_gate(path: str) -> str | None:
+    """The gate that lies at ``path``, or None."""
+    folder, _, name = path.rpartition("/")
+    match = _GATE.fullmatch(name) if folder == GATES else None
+    return match.group(1) if match else None
 
 
 def data(name: str) -> str:
@@ -62,6 +76,7 @@ def is_ours(path: str) -> bool:
     return (
         path in (RUN, PLAN, MANIFEST, SHARD_LIST, INDEX, CARD)
         or top in (REPORT, EVALUATION, FAILURES)
+        or name_of_gate(path) is not None
         or shard_of_receipt(path) is not None
         or shard_of_data(path) is not None
         or is_temporary(path)

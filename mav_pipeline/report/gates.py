@@ -9,16 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_TINY = 1e-6  # the step that scores are rounded to; a gate at 0 is measured in it
+from mav_pipeline.quality import GATES
 
-_KEYS = (
-    ("outside_mass", "max_outside_mass"),
-    ("core_loss", "max_core_loss"),
-    ("area_ratio", "min_area_ratio"),
-    ("area_ratio", "max_area_ratio"),
-    ("flicker", "max_flicker"),
-    ("quality", "min_quality"),
-)
+_TINY = 1e-6  # the step that scores are rounded to; a gate at 0 is measured in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +32,8 @@ class Gate:
 
 def gates_of(quality: Mapping[str, Any]) -> tuple[Gate, ...]:
     """The gates that the ``quality`` group of a configuration sets."""
-    limits = ((score, key, quality.get(key)) for score, key in _KEYS)
     return tuple(
-        Gate(score, f"quality.{key}", float(limit), key.startswith("max_"))
-        for score, key, limit in limits
-        if limit is not None
+        Gate(gate.score, f"quality.{gate.key}", float(limit), gate.upper)
+        for gate in GATES
+        if (limit := quality.get(gate.key)) is not None
     )
