@@ -114,8 +114,10 @@ def resumed(config: RunConfig, overrides: Sequence[str]) -> RunConfig:
     """
     run = read_run(open_output(config))
     if run is None:
-        where = f"and output.root={config.output.root} holds no build to go on with"
-        raise ConfigError(f"source.root is not set, {where}; add source.root=/some/folder")
+        raise ConfigError(
+            f"output.root={config.output.root} holds no build to go on with, and "
+            "source.root is not set; add source.root=/some/folder to begin one"
+        )
     now, data = config.to_mapping(), config.to_mapping()
     for group in FINGERPRINTED:
         data[group] = run["config"][group]
