@@ -61,7 +61,7 @@ class MaskletErrors:
 
     @property
     def error(self) -> float:
-        """Sum |alpha - truth| / sum truth: what ``quality`` estimates; free of the object's size."""
+        """Sum |alpha - truth| / sum truth: free of the object's size; ``quality`` estimates it."""
         return self.errors.sums["mad"] / 1e3 * self.width * self.height / self.truth_mass
 
     def row(self) -> dict[str, Any]:

@@ -10,7 +10,6 @@ import pytest
 from mav_pipeline.quality.rule import HALF, TERMS, estimated_error, load_weights, quality
 from mav_pipeline.schema import SCORES
 from tests.calibration import cases
-from tests.calibration.coarse import COARSE
 from tests.calibration.damages import FIT, JUDGE, Case
 from tests.calibration.fit import auc, fit
 
@@ -54,16 +53,6 @@ def test_damages_change_the_matte_and_not_their_input(name: str) -> None:
     assert (case.alpha == before).all()
 
 
-@pytest.mark.parametrize("name", COARSE)
-def test_poor_masks_are_still_masks_of_the_object(name: str) -> None:
-    masks = disc().alpha > 127
-    masks[3] = False
-    poor = COARSE[name](masks)
-    assert not poor[3].any()
-    for mask, other in zip(masks[:3], poor[:3], strict=True):
-        assert (mask & other).sum() / (mask | other).sum() > 0.3
-
-
 def test_the_shipped_weights_are_one_a_term_and_not_negative() -> None:
     weights = load_weights()
     assert list(weights) == [term.name for term in TERMS]
@@ -99,6 +88,7 @@ def test_a_fit_finds_the_weights_that_made_the_errors() -> None:
                 error=2 * outside + 0.5 * core,
                 limit=0.1,
                 scores={**BEST, "outside_mass": outside, "core_loss": core},
+                groups={},
             )
         )
     weights = fit(rows)
