@@ -110,8 +110,8 @@ def real_rows(mini: Path) -> Iterator[Row]:
 def corpus(source: Path, truth: Path) -> Iterator[tuple[Clip, dict[str, Alpha]]]:
     """Clips in memory, with the true alpha of the masklets that have one."""
     settings = load_config((f"source.root={source}", "source.masklets=manual"))
-    opened = open_source(settings.source, settings.output)
-    for ref in opened.discover():
+    opened = open_source(settings)
+    for ref in opened.discover().clips:
         clip = opened.load(ref, settings.matting.size_rule(1))
         truths: dict[str, Alpha] = {}
         for masklet in clip.masklets:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 
 import numpy as np
@@ -12,6 +13,7 @@ from mav_pipeline.schema import SCORES
 from tests.calibration import cases
 from tests.calibration.damages import FIT, JUDGE, Case
 from tests.calibration.fit import auc, fit
+from tests.calibration.judge import Judged
 
 FITTED, JUDGED = cases.PLANS["fit"], cases.PLANS["judge"]
 BEST = {**dict.fromkeys(SCORES), "quality": None}
@@ -26,6 +28,18 @@ def test_no_strength_is_fitted_and_judged_and_some_damages_are_unseen() -> None:
         assert not {*FIT[name][1]} & {*JUDGE[name][1]}, name
     assert len({*JUDGE} - {*FIT}) >= 3
     assert {*JUDGED.masks} - {*FITTED.masks}
+
+
+def test_a_case_of_the_judged_half_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    short = dataclasses.replace(JUDGED, seeds=(9,), masks=("down8",))
+    monkeypatch.setitem(cases.PLANS, "judge", short)
+    monkeypatch.setattr(cases, "CLIPS", 1)
+    monkeypatch.setattr(cases, "FRAMES", 8)
+    judged = Judged(list(cases.rows("judge")), load_weights())
+    results = dict(judged.masks())
+    assert results["faithful"].rank > 0.5
+    assert sum(result.count for _, result in judged.strata()) == 4 * len(judged.rows)
+    assert {r.damage for r in judged.rows} == {*JUDGE, "none"}
 
 
 def test_scores_never_see_the_truth() -> None:
