@@ -9,7 +9,7 @@ import io
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal
 
 import av
 import cv2
@@ -203,7 +203,7 @@ class _Encoder:
     def __init__(
         self,
         container: str,
-        codec: str,
+        codec: Literal["ffv1", "libx264"],
         pixels: str,
         shape: tuple[int, int],
         rate: Fraction | int,
@@ -214,7 +214,8 @@ class _Encoder:
             self._buffer, mode="w", format=container, container_options={"fflags": "+bitexact"}
         )
         self._stream: Any = self._container.add_stream(codec, rate=rate, options=options)
-        (self._stream.height, self._stream.width), self._stream.pix_fmt = shape, pixels
+        self._stream.height, self._stream.width = shape
+        self._stream.pix_fmt = pixels
         self._stream.codec_context.thread_count = 1
         self._stream.codec_context.flags |= 1 << 23  # AV_CODEC_FLAG_BITEXACT
         self._count = 0
