@@ -1,8 +1,10 @@
-"""The layouts: which files a clip becomes, and what a whole export has besides.
+"""The layouts: which files a clip becomes.
 
-videomama   image/<clip>_<masklet>/0000.jpg   mask/...0000.png   alpha/...0000.png
-sav_val     JPEGImages/<clip>/00000.jpg       Annotations/<clip>/<object>/00000.png
-preview     preview/<clip>/<masklet>.mp4      on green and on a checkerboard, side by side
+    videomama   image/<clip>_<masklet>/0000.jpg   mask/...0000.png   alpha/...0000.png
+    sav_val     JPEGImages/<clip>/00000.jpg       Annotations/<clip>/<object>/00000.png
+    preview     preview/<clip>/<masklet>.mp4      on green and on a checkerboard, side by side
+
+Knows nothing of where the files go.
 """
 
 from __future__ import annotations

@@ -76,9 +76,9 @@ def export(built: BuiltSet, config: ExportConfig, target: Target) -> Exported:
     accepted = _accepted(rows)
     picked = _pick(accepted, config)
     target.claim({**about, "index_sha256": index_sha256(built.storage)})
-    result = Exported(repr(target), config.format)
+    result, there = Exported(repr(target), config.format), {*target.keys()}
     for shard, clips in picked.items():
-        missing = {key: names for key, names in clips.items() if not target.has(key)}
+        missing = {key: names for key, names in clips.items() if key not in there}
         result.there += len(clips) - len(missing)
         if missing:
             _shard(built, shard, missing, target, result)

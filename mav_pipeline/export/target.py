@@ -1,7 +1,9 @@
 """Where an export goes: a folder or bucket that says what it holds, and which clips are whole.
 
-export.json          of which set, in which layout, under which gate; written first
-clips/<clip>.json    written when the clip's last file is
+    export.json          of which set, in which layout, under which gate; written first
+    clips/<clip>.json    written when all other files of the clip are
+
+Knows nothing of the other files.
 """
 
 from __future__ import annotations
@@ -54,10 +56,6 @@ class Target:
                 f"export.root={self} holds another export: of another set, or with another "
                 f"export.format or export.gate ({_ABOUT} says which); name another folder"
             )
-
-    def has(self, key: str) -> bool:
-        """Whether a clip is there, whole."""
-        return self._storage.exists(_receipt(key))
 
     def add(self, key: str, files: Iterable[tuple[str, bytes]], masklets: Sequence[str]) -> int:
         """Writes a clip, a few files at a time, and then its receipt; returns their number."""
