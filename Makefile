@@ -13,7 +13,7 @@ NEEDS := .venv/.core $(if $(findstring s3://,$(SRC)$(OUT)$(ARGS)),.venv/.s3) \
          $(if $(findstring runtime=ray,$(ARGS)),.venv/.ray) \
          $(if $(findstring matting=videomama,$(ARGS)),.venv/.videomama)
 
-.PHONY: help setup build-mav resume test check docs bench bench-scale bench-gpu clean
+.PHONY: help setup build-mav resume test check docs bench bench-scale bench-gpu ablations clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -76,5 +76,10 @@ bench-scale: .venv/.dev ## measure plans of 50,541 clips, resumes, S3; simulate 
 bench-gpu: .venv/.dev ## measure VideoMaMa at full size on a GPU, into docs/benchmarks.md
 	$(BIN)/python -m tests.bench.gpu $(ARGS)
 
+ablations: .venv/.dev ## sweep backends, masks and sizes on the sample, write docs/ablations.md
+	for sweep in backend masks size; do \
+	  $(BIN)/python jobs/ablate.py ablation=$$sweep ablate.root=mav-ablations $(ARGS) || exit; done
+	$(BIN)/python -m tests.ablations mav-ablations
+
 clean: ## remove .venv, caches and the sample with its build
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis mav-sample mav-out
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis mav-sample mav-out mav-ablations

@@ -18,6 +18,7 @@ from mav_pipeline.dataset.columns import MEANINGS
 from mav_pipeline.dataset.manifest import SCHEMA
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
+GROUPS = ("source", "matting", "runtime")
 _KEY = re.compile(r"(?P<indent> *)(?P<key>\w+):(?: +(?P<value>[^#\s][^#]*?))?(?: +# (?P<text>.*))?")
 _COMMENT = re.compile(r"(?P<indent> *)# ?(?P<text>.*)")
 _INTRO = """# Configuration
@@ -76,7 +77,7 @@ def configuration() -> str:
     """``docs/configuration.md``."""
     conf, parts = conf_folder(), [_INTRO]
     main = parse((conf / "config.yaml").read_text())
-    for group in ("source", "matting", "runtime"):
+    for group in GROUPS:
         parts.append(f"## {group}\n")
         files = {path: path.read_text() for path in sorted((conf / group).glob("*.yaml"))}
         shared = {

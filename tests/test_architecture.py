@@ -16,11 +16,12 @@ PACKAGE = "mav_pipeline"
 LAYERS = (
     ("", "schema", "errors", "typed"),
     ("interfaces", "sizing", "storage", "masks", "video", "tables", "config", "stages"),
-    ("plan", "quality", "metrics"),
+    ("plan", "quality", "metrics", "degrade"),
     ("sources", "matting", "dataset"),
     ("finish", "clip_job", "shard_record", "shard_job"),
     ("verify", "report", "evaluate", "export", "regate"),
     ("runtime",),
+    ("ablation",),
     ("cli",),
     ("__main__",),
 )

@@ -83,7 +83,7 @@ def test_an_override_beats_an_experiment(experiment: str) -> None:
 
 def test_every_group_on_disk_is_known() -> None:
     folders = {path.name for path in CONF.iterdir() if path.is_dir()}
-    assert folders == {*GROUPS, "experiment"}
+    assert folders == {*GROUPS, "experiment", "ablation"}
 
 
 @pytest.mark.parametrize("section", sorted(key for key in TYPES if is_dataclass(TYPES[key])))

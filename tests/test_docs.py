@@ -13,7 +13,7 @@ from mav_pipeline.dataset.manifest import SCHEMA
 from mav_pipeline.schema import ShardReceipt
 from mav_pipeline.typed import flatten
 from tests.fakes import config
-from tests.reference import DOCS, conf_folder, pages, parse
+from tests.reference import DOCS, GROUPS, conf_folder, pages, parse
 from tests.test_architecture import LAYERS
 
 ROOT = DOCS.parent
@@ -31,9 +31,8 @@ def test_every_key_is_told_with_a_meaning() -> None:
     for key in flatten(config().to_mapping()):
         if not key.endswith(".name"):
             assert f"| `{key}` |" in text, key
-    for path in conf_folder().rglob("*.yaml"):
-        if path.parent.name == "experiment":
-            continue
+    groups = (path for name in GROUPS for path in (conf_folder() / name).glob("*.yaml"))
+    for path in (conf_folder() / "config.yaml", *groups):
         for section, keys in parse(path.read_text()).items():
             if section != "hydra":
                 for key in keys:

@@ -44,6 +44,7 @@ class MaskletErrors:
     Attributes:
         missing_frames: of the set's, that have no truth.
         truth_area, truth_motion: see ``strata.Shape``.
+        truth_mass: sum of the truth's alpha over all compared frames.
         groups: the group of each stratum that it is in.
     """
 
@@ -54,8 +55,14 @@ class MaskletErrors:
     missing_frames: int
     truth_area: float
     truth_motion: float | None
+    truth_mass: float
     groups: Mapping[str, str]
     errors: Errors
+
+    @property
+    def error(self) -> float:
+        """Sum |alpha - truth| / sum truth: free of the object's size; ``quality`` estimates it."""
+        return self.errors.sums["mad"] / 1e3 * self.width * self.height / self.truth_mass
 
     def row(self) -> dict[str, Any]:
         """A row of ``metrics.csv``, and an entry of the json."""
@@ -69,13 +76,14 @@ class MaskletErrors:
             "truth_area": round(self.truth_area, 1),
             "truth_motion": _rounded(self.truth_motion),
             **self.groups,
+            "error": _rounded(self.error),
             **{metric: _rounded(value) for metric, value in self.errors.means().items()},
         }
 
 
 _COLUMNS = (
     *("video_id", "masklet", "width", "height", "frames", "missing_frames"),
-    *("truth_area", "truth_motion", *GROUPS, *METRICS),
+    *("truth_area", "truth_motion", *GROUPS, "error", *METRICS),
 )
 
 
@@ -157,7 +165,14 @@ def summary(masklets: Sequence[MaskletErrors]) -> dict[str, Any]:
             _rounded(sum(e.sums[metric] for e in errors) / counts) if counts else None
         )
     frames = sum(m.errors.frames for m in masklets)
-    return {**means, "masklets": len(masklets), "frames": frames, "frame_weighted": weighted}
+    error = sum(m.error for m in masklets) / len(masklets) if masklets else None
+    return {
+        "error": _rounded(error),
+        **means,
+        "masklets": len(masklets),
+        "frames": frames,
+        "frame_weighted": weighted,
+    }
 
 
 def _rounded(value: float | None) -> float | None:

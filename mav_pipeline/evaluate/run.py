@@ -131,6 +131,7 @@ class _Comparison:
             missing_frames=missing,
             truth_area=shape.area,
             truth_motion=shape.motion,
+            truth_mass=shape.mass,
             groups=groups,
             errors=errors,
         )

@@ -36,7 +36,7 @@ class Shape:
     """Gathers where a masklet's truth is and how large, frame by frame."""
 
     frames: int = 0
-    _area: float = 0.0
+    mass: float = 0.0  # sum of alpha over all frames
     _path: float = 0.0
     _steps: int = 0
     _last: tuple[int, float, float] | None = None
@@ -52,13 +52,13 @@ class Shape:
             self._path += math.hypot(x - self._last[1], y - self._last[2])
             self._steps += 1
         self.frames += 1
-        self._area += mass / 255
+        self.mass += mass / 255
         self._last = (index, x, y)
 
     @property
     def area(self) -> float:
         """Mean of the sum of alpha over the frames that show the object, in pixels."""
-        return self._area / self.frames if self.frames else 0.0
+        return self.mass / self.frames if self.frames else 0.0
 
     @property
     def motion(self) -> float | None:

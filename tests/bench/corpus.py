@@ -20,9 +20,9 @@ def config(*overrides: str) -> RunConfig:
     return load_config(overrides)
 
 
-def sample(root: Path, clips: int) -> Path:
-    """``clips`` rendered clips of 1280x720 with 60 annotated frames; returns the source root."""
-    settings = ("sample.width=1280", "sample.height=720", "sample.frames=240")
+def sample(root: Path, clips: int, width: int = 1280, height: int = 720) -> Path:
+    """``clips`` rendered clips with 60 annotated frames; returns the source root."""
+    settings = (f"sample.width={width}", f"sample.height={height}", "sample.frames=240")
     if not (root / "alpha_gt").is_dir():
         render(root, config(f"sample.clips={clips}", *settings).sample)
     return root / "sav_train"

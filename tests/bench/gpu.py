@@ -164,7 +164,7 @@ def _build(root: Path, weights: Path, keys: dict[str, Any], height: int, width: 
 def _script_rate(folder: Path, settings: Any) -> float:
     """Alpha frames/s of PNG files in, one masklet at a time, PNG files out, nothing overlapped."""
     source = open_source(settings)
-    ref = prepare(settings, writes=False).shards[0].clips[0]
+    ref = prepare(settings, writes=False).plan.shards[0].clips[0]
     backend = model.opened(settings.matting)
     shown = source.load(ref, settings.matting.size_rule(backend.multiple))
     masklet = shown.masklets[0]

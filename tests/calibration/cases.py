@@ -19,6 +19,8 @@ import cv2
 import numpy as np
 
 from mav_pipeline.cli import load_config
+from mav_pipeline.degrade import DEGRADATIONS
+from mav_pipeline.evaluate.strata import Shape, motion_group, resolution_group, size_group
 from mav_pipeline.interfaces import MattingBackend
 from mav_pipeline.masks import decode_rle, encode_rle, read_png
 from mav_pipeline.matting import open_backend
@@ -27,7 +29,6 @@ from mav_pipeline.schema import Alpha, Clip, Masklet, Masks, MatteFailure, Seams
 from mav_pipeline.sources import open_source
 from mav_pipeline.sources.sample import render
 
-from .coarse import COARSE
 from .damages import FIT, JUDGE, WINDOWS, Case, Damage
 
 Half = Literal["fit", "judge"]
@@ -41,6 +42,7 @@ class Row:
         error: sum |alpha - truth| / sum truth, over the masklet.
         limit: twice the error of closed_form with the same mask on that masklet.
         base: what was spoilt: ``truth`` or ``closed_form``.
+        groups: the masklet's group of each stratum, by its truth.
     """
 
     clip: str
@@ -52,6 +54,7 @@ class Row:
     error: float
     limit: float
     scores: Mapping[str, float | None]
+    groups: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,8 +110,8 @@ def real_rows(mini: Path) -> Iterator[Row]:
 def corpus(source: Path, truth: Path) -> Iterator[tuple[Clip, dict[str, Alpha]]]:
     """Clips in memory, with the true alpha of the masklets that have one."""
     settings = load_config((f"source.root={source}", "source.masklets=manual"))
-    opened = open_source(settings.source, settings.output)
-    for ref in opened.discover():
+    opened = open_source(settings)
+    for ref in opened.discover().clips:
         clip = opened.load(ref, settings.matting.size_rule(1))
         truths: dict[str, Alpha] = {}
         for masklet in clip.masklets:
@@ -128,11 +131,12 @@ def clip_rows(plan: Plan, clip: Clip, truths: Mapping[str, Alpha], name: str) ->
         truth = truths.get(masklet.name)
         if truth is None or not truth.any():
             continue
+        groups = _groups(clip, truth)
         others = [alpha for key, alpha in truths.items() if key != masklet.name]
         faithful = _decoded(masklet, truth.shape[1:])
         closed_faithful = matte("closed_form", clip, masklet)
         for kind in ("faithful", *plan.masks):
-            masks = faithful if kind == "faithful" else COARSE[kind](faithful)
+            masks = faithful if kind == "faithful" else DEGRADATIONS[kind](faithful)
             guide = dataclasses.replace(masklet, rles=tuple(encode_rle(mask) for mask in masks))
             closed = closed_faithful if kind == "faithful" else matte("closed_form", clip, guide)
             limit = 2 * error(closed, truth)
@@ -157,7 +161,20 @@ def clip_rows(plan: Plan, clip: Clip, truths: Mapping[str, Alpha], name: str) ->
                     error=error(alpha, truth),
                     limit=limit,
                     scores=scores(clip, guide, alpha, WINDOWS if damage == "resets" else Seams()),
+                    groups=groups,
                 )
+
+
+def _groups(clip: Clip, truth: Alpha) -> dict[str, str]:
+    shape = Shape()
+    for index, alpha in enumerate(truth):
+        shape.add(index, alpha)
+    return {
+        "environment": clip.environment or "unknown",
+        "size": size_group(shape.area),
+        "motion": motion_group(shape.motion),
+        "resolution": resolution_group(clip.height, clip.width),
+    }
 
 
 def _spoilt(

@@ -36,6 +36,7 @@ class Result:
         told: AUC, bad = more than twice closed_form's error on that masklet, all masklets in one.
         ceiling: the same AUC of the true error itself: what no absolute quality can pass, since
             an error that is bad on an easy masklet is good on a hard one.
+        fixed: AUC, bad = more than twice closed_form's median error: one limit for all masklets.
         within: mean over masklets of the AUC among the mattes of one masklet; its ceiling is 1.
     """
 
@@ -43,6 +44,7 @@ class Result:
     rank: float
     told: float
     ceiling: float
+    fixed: float
     within: float
 
 
@@ -56,6 +58,9 @@ class Judged:
         self.quality = 1 / (1 + self.estimate / HALF)
         self.error = np.array([row.error for row in rows])
         self.bad = np.array([row.error > row.limit for row in rows])
+        plain = ("closed_form", "none", "faithful")
+        own = [row.error for row in rows if (row.base, row.damage, row.mask) == plain]
+        self.limit = 2 * median(own) if own else float("nan")
 
     def where(self, chosen: Sequence[bool] | NDArray[np.bool_]) -> Result:
         """The result on some of the rows."""
@@ -70,6 +75,7 @@ class Judged:
             rank=spearman(self.quality[at], self.error[at]),
             told=auc(self.estimate[at], self.bad[at]),
             ceiling=auc(self.error[at], self.bad[at]),
+            fixed=auc(self.estimate[at], self.error[at] > self.limit),
             within=float(np.nanmean(inside)),
         )
 
@@ -84,6 +90,13 @@ class Judged:
             yield "all coarse", self.where(coarse)
         for kind in sorted({*kinds} - {"faithful"}):
             yield kind, self.where(kinds == kind)
+
+    def strata(self) -> Iterator[tuple[str, Result]]:
+        """One result for each group of each stratum."""
+        for stratum in self.rows[0].groups:
+            groups = np.array([row.groups[stratum] for row in self.rows])
+            for group in sorted({*groups}):
+                yield f"{stratum}: {group}", self.where(groups == group)
 
     def damages(self) -> Iterator[tuple[str, float, float, float, float, str, float]]:
         """Of each damage and strength: median error, in closed_form's too, median quality, the AUC

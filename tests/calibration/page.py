@@ -6,7 +6,13 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
+
+mpl.use("agg")
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from mav_pipeline.config import QualityConfig
 from mav_pipeline.quality import judge
@@ -15,9 +21,9 @@ from mav_pipeline.quality.rule import HALF
 from .cases import PLANS
 from .fit import Floats, auc
 from .judge import Judged, Result
-from .plots import Plot
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+_FIGURE = (6.4, 4.2)  # inches, at 100 dots an inch
 WEIGHTS = REPOSITORY / "mav_pipeline" / "quality" / "weights.json"
 PAGE = REPOSITORY / "docs" / "quality.md"
 
@@ -47,8 +53,10 @@ def write_page(
         "half": f"{HALF:g}",
         "counts": _counts(fitted, judged),
         "weights": _table(("term", "weight"), ((k, f"{v:.4f}") for k, v in weights.items())),
-        "judged": _results(judged),
-        "fitted": _results(fitted),
+        "judged": _results(judged.masks()),
+        "strata": _results(usual.strata()),
+        "fitted": _results(fitted.masks()),
+        "limit": f"{judged.limit:.3f}",
         "real": "not measured: the shared data was not at hand." if real is None else _real(real),
         "bases": _table(
             ("matte", "mask", "median error", "median quality"),
@@ -90,15 +98,14 @@ def _counts(fitted: Judged, judged: Judged) -> str:
     return "\n".join(parts)
 
 
-def _results(half: Judged) -> str:
-    return _table(
-        ("masks", "mattes", "Spearman", "AUC", "AUC of the true error", "AUC within masklets"),
-        (_row(name, result) for name, result in half.masks()),
-    )
+def _results(results: Iterable[tuple[str, Result]]) -> str:
+    ways = ("AUC, own limit", "of the true error", "within masklets", "AUC, one limit")
+    head = ("on", "mattes", "Spearman", *ways)
+    return _table(head, (_row(name, result) for name, result in results))
 
 
 def _row(name: str, r: Result) -> tuple[str, ...]:
-    values = (r.rank, r.told, r.ceiling, r.within)
+    values = (r.rank, r.told, r.ceiling, r.within, r.fixed)
     return name, f"{r.count:,}", *(f"{value:.3f}" for value in values)
 
 
@@ -111,7 +118,7 @@ def _real(real: Judged) -> str:
         if row.damage == "none"
     ]
     head = ("masklet", "mask", "matte", "error", "estimate", "quality")
-    return f"{_results(real)}\n\n{_table(head, plain)}"
+    return f"{_results(real.masks())}\n\n{_table(head, plain)}"
 
 
 def _gates(judged: Judged, gates: QualityConfig) -> str:
@@ -127,28 +134,40 @@ def _gates(judged: Judged, gates: QualityConfig) -> str:
 
 
 def _scatter(judged: Judged, path: Path) -> None:
-    plot = Plot("", "error: sum |alpha - truth| / sum truth", "quality", 0.003, 1.0)
+    figure, axis = plt.subplots(figsize=_FIGURE, layout="constrained")
     faithful = np.array([row.mask == "faithful" for row in judged.rows])
-    for tone, chosen in ((1, ~faithful), (0, faithful)):
-        plot.points(judged.error[chosen], judged.quality[chosen], tone, radius=1)
-    steps = np.geomspace(0.003, 1, 60)
-    plot.line(steps, 1 / (1 + steps / HALF), 2)
-    plot.legend("faithful masks", "coarse masks", "a perfect estimate", low=False)
-    plot.save(path)
+    least = 0.003  # what is better than that is drawn there
+    for chosen, name in ((~faithful, "coarse masks"), (faithful, "faithful masks")):
+        error = np.maximum(judged.error[chosen], least)
+        axis.plot(error, judged.quality[chosen], ".", ms=2, alpha=0.5, label=name)
+    steps = np.geomspace(least, 1, 60)
+    axis.plot(steps, 1 / (1 + steps / HALF), color="black", label="a perfect estimate")
+    axis.set(xscale="log", ylim=(0, 1), xlabel="error: sum |alpha - truth| / sum truth")
+    axis.set(ylabel="quality")
+    _save(figure, axis, path)
 
 
 def _curves(judged: Judged, path: Path) -> None:
-    title = "share of bad mattes found"
-    plot = Plot("", "share of good mattes rejected", title, 0, 1, log=False)
+    figure, axis = plt.subplots(figsize=_FIGURE, layout="constrained")
     faithful = np.array([row.mask == "faithful" for row in judged.rows])
-    names = []
-    for tone, (name, chosen) in enumerate((("faithful", faithful), ("coarse", ~faithful))):
-        estimate, bad = judged.estimate[chosen], judged.bad[chosen]
-        plot.line(*_roc(estimate, bad), tone)
-        names.append(f"{name} masks, AUC {auc(estimate, bad):.3f}")
-    plot.line(*_roc(judged.error[faithful], judged.bad[faithful]), 2)
-    plot.legend(*names, "the true error, faithful", low=True)
-    plot.save(path)
+    wrong = judged.error > judged.limit
+    for name, chosen in (("faithful", faithful), ("coarse", ~faithful)):
+        for limit, bad, style in (("own limit", judged.bad, "-"), ("one limit", wrong, "--")):
+            estimate, found = judged.estimate[chosen], bad[chosen]
+            area = f"{name} masks, {limit}: AUC {auc(estimate, found):.3f}"
+            axis.plot(*_roc(estimate, found), style, label=area)
+    true = _roc(judged.error[faithful], judged.bad[faithful])
+    axis.plot(*true, ":", color="black", label="the true error, faithful, own limit")
+    axis.set(xlabel="share of good mattes rejected", ylabel="share of bad mattes found")
+    _save(figure, axis, path)
+
+
+def _save(figure: Figure, axis: Axes, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    axis.grid(alpha=0.3)
+    axis.legend(fontsize=8)
+    figure.savefig(path, dpi=100, metadata={"Software": None})
+    plt.close(figure)
 
 
 def _roc(badness: Floats, bad: np.ndarray) -> tuple[Floats, Floats]:

@@ -280,9 +280,11 @@ def test_a_lost_node_costs_time_and_counts_against_no_clip(trial: Trial) -> None
 def test_workers_follow_a_cluster_as_it_grows(corpus: Path, tmp_path: Path) -> None:
     args = (f"source.root={corpus / 'sav_train'}", "output.clips_per_shard=1", "matting=binary")
     trial = Trial(tmp_path / "out", args, {})
+    (seen := tmp_path / "seen").mkdir()
     with cluster(1) as nodes:
         words = (*trial.words, "runtime=ray", f"runtime.address={nodes.address}")
-        driver = start(*words, env=poisoned("slow", "*"))
+        # The first worker stays at its fourth clip until a second one has read one.
+        driver = start(*words, env=poisoned("alone", "sav_000003", once=seen))
         while not trial.receipts() and driver.poll() is None:
             time.sleep(0.1)
         assert nodes.tell("add") == "added"

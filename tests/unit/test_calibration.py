@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 
 import numpy as np
@@ -10,9 +11,9 @@ import pytest
 from mav_pipeline.quality.rule import HALF, TERMS, estimated_error, load_weights, quality
 from mav_pipeline.schema import SCORES
 from tests.calibration import cases
-from tests.calibration.coarse import COARSE
 from tests.calibration.damages import FIT, JUDGE, Case
 from tests.calibration.fit import auc, fit
+from tests.calibration.judge import Judged
 
 FITTED, JUDGED = cases.PLANS["fit"], cases.PLANS["judge"]
 BEST = {**dict.fromkeys(SCORES), "quality": None}
@@ -27,6 +28,18 @@ def test_no_strength_is_fitted_and_judged_and_some_damages_are_unseen() -> None:
         assert not {*FIT[name][1]} & {*JUDGE[name][1]}, name
     assert len({*JUDGE} - {*FIT}) >= 3
     assert {*JUDGED.masks} - {*FITTED.masks}
+
+
+def test_a_case_of_the_judged_half_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    short = dataclasses.replace(JUDGED, seeds=(9,), masks=("down8",))
+    monkeypatch.setitem(cases.PLANS, "judge", short)
+    monkeypatch.setattr(cases, "CLIPS", 1)
+    monkeypatch.setattr(cases, "FRAMES", 8)
+    judged = Judged(list(cases.rows("judge")), load_weights())
+    results = dict(judged.masks())
+    assert results["faithful"].rank > 0.5
+    assert sum(result.count for _, result in judged.strata()) == 4 * len(judged.rows)
+    assert {r.damage for r in judged.rows} == {*JUDGE, "none"}
 
 
 def test_scores_never_see_the_truth() -> None:
@@ -52,16 +65,6 @@ def test_damages_change_the_matte_and_not_their_input(name: str) -> None:
         assert cases.error(spoilt, before) > 0
         assert (damage(case, strength) == spoilt).all()
     assert (case.alpha == before).all()
-
-
-@pytest.mark.parametrize("name", COARSE)
-def test_poor_masks_are_still_masks_of_the_object(name: str) -> None:
-    masks = disc().alpha > 127
-    masks[3] = False
-    poor = COARSE[name](masks)
-    assert not poor[3].any()
-    for mask, other in zip(masks[:3], poor[:3], strict=True):
-        assert (mask & other).sum() / (mask | other).sum() > 0.3
 
 
 def test_the_shipped_weights_are_one_a_term_and_not_negative() -> None:
@@ -99,6 +102,7 @@ def test_a_fit_finds_the_weights_that_made_the_errors() -> None:
                 error=2 * outside + 0.5 * core,
                 limit=0.1,
                 scores={**BEST, "outside_mass": outside, "core_loss": core},
+                groups={},
             )
         )
     weights = fit(rows)

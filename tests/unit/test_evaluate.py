@@ -92,6 +92,10 @@ def test_means_are_over_masklets_and_over_frames(small_set: Path, truth: Path) -
     assert wrong["frames"] == 2
     assert wrong["missing_frames"] == 1
     assert wrong["mad"] > 200
+    # A square of 400 opaque pixels against .2 on all 3072.
+    error = (0.8 * 400 + 0.2 * 2672) / (0.2 * 3072)
+    assert wrong["error"] == pytest.approx(error, abs=1e-5)
+    assert result["overall"]["error"] == pytest.approx(error / 6, abs=1e-5)
     assert result["overall"]["mad"] == pytest.approx(wrong["mad"] / 6, abs=1e-6)
     weighted = result["overall"]["frame_weighted"]["mad"]
     assert weighted == pytest.approx(wrong["mad"] * 2 / 17, abs=1e-6)
@@ -396,7 +400,7 @@ def test_a_mean_leaves_out_masklets_that_have_no_value() -> None:
     one.add(0, square, square)
     for index in range(3):
         two.add(index, np.full((20, 20), 51 * (index % 2), np.uint8), np.zeros((20, 20), np.uint8))
-    items = [MaskletErrors("clip", "m", 20, 20, 0, 100.0, None, {}, e) for e in (one, two)]
+    items = [MaskletErrors("clip", "m", 20, 20, 0, 100.0, None, 100.0, {}, e) for e in (one, two)]
     found = summary(items)
     assert found["dtssd"] == 20  # of the second alone: the first has no pair
     assert found["mad_t"] == 0  # of the first alone: the second leaves no doubt

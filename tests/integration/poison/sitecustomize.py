@@ -3,8 +3,10 @@
     MAV_POISON=kill:sav_000003    SIGKILL to whichever process reads that clip
     MAV_POISON=hang:sav_000003    that process never comes back
     MAV_POISON=slow:*             every clip takes two seconds
+    MAV_POISON=alone:sav_000003   that process waits there until another one reads a clip
 
-With MAV_POISON_ONCE=<a path> only the first process that gets there is struck.
+With MAV_POISON_ONCE=<a path> only the first process that gets there is struck; ``alone`` keeps a
+list of processes in that folder.
 """
 
 from __future__ import annotations
@@ -12,9 +14,16 @@ from __future__ import annotations
 import os
 import signal
 import time
+from pathlib import Path
 from typing import Any
 
 _LONG_S = 3600.0
+
+
+def _wait_for_company(folder: Path, stays: bool) -> None:
+    (folder / str(os.getpid())).touch()
+    while stays and len(list(folder.iterdir())) < 2:
+        time.sleep(0.1)
 
 
 def _strike(harm: str) -> None:
@@ -34,7 +43,10 @@ def _poison(harm: str, victim: str) -> None:
     real = SavTrain.load
 
     def load(self: Any, ref: Any, rule: Any) -> Any:
-        if victim in ("*", ref.video_id):
+        struck = victim in ("*", ref.video_id)
+        if harm == "alone":
+            _wait_for_company(Path(os.environ["MAV_POISON_ONCE"]), struck)
+        elif struck:
             _strike(harm)
         return real(self, ref, rule)
 

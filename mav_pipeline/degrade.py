@@ -1,4 +1,7 @@
-"""Masks as poor as those that VideoMaMa was tested with: downsampled, polygons, blobs. Pure."""
+"""Masks made as poor as real ones may be: downsampled, polygons, blobs, lost frames. Pure.
+
+Downsampling and polygons are those of VideoMaMa's mask ablation (arXiv 2601.14255).
+"""
 
 from __future__ import annotations
 
@@ -9,17 +12,19 @@ import numpy as np
 
 from mav_pipeline.schema import Mask, Masks
 
-PAPER = 1024  # longer side of the frames that VideoMaMa sees
+_PAPER = 1024  # longer side of the frames that VideoMaMa sees
+
+Degradation = Callable[[Masks], Masks]
 
 
-def _each(change: Callable[[Mask], Mask]) -> Callable[[Masks], Masks]:
+def _each(change: Callable[[Mask], Mask]) -> Degradation:
     return lambda masks: np.stack([change(mask) if mask.any() else mask for mask in masks])
 
 
 def _downsample(times: float, *, scaled: bool) -> Callable[[Mask], Mask]:
     def change(mask: Mask) -> Mask:
         height, width = mask.shape
-        factor = times * max(height, width) / PAPER if scaled else times
+        factor = times * max(height, width) / _PAPER if scaled else times
         small = (max(1, round(width / factor)), max(1, round(height / factor)))
         share = cv2.resize(mask.astype(np.float32), small, interpolation=cv2.INTER_AREA)
         back = cv2.resize(share, (width, height), interpolation=cv2.INTER_LINEAR)
@@ -58,10 +63,21 @@ def _blob(share: float) -> Callable[[Mask], Mask]:
     return change
 
 
-#: Name -> what it makes of (T, H, W) masks. x8, x32, .001 and .005 are the paper's, the first two
-#: in proportion to its frames; "32 px" is x32 on the small frames themselves, which leaves 8 x 4.5
-#: or 12 x 7 pixels of the whole picture, fewer than most objects need.
-COARSE: dict[str, Callable[[Masks], Masks]] = {
+def _lost(every: int) -> Degradation:
+    """A tracker that loses its object on one frame of ``every``, never on the first."""
+
+    def change(masks: Masks) -> Masks:
+        found = masks.copy()
+        found[every - 1 :: every] = False
+        return found
+
+    return change
+
+
+#: Name -> what it makes of (T, H, W) masks. x8, x32, .001 and .005 (of the arc length) are the
+#: paper's, the first two in proportion to its frames; "32 px" is x32 on small frames themselves,
+#: which leaves 12 x 7 pixels of a picture of 384 x 216, fewer than most objects need.
+DEGRADATIONS: dict[str, Degradation] = {
     "down8": _each(_downsample(8, scaled=True)),
     "down32": _each(_downsample(32, scaled=True)),
     "32 px": _each(_downsample(32, scaled=False)),
@@ -70,4 +86,6 @@ COARSE: dict[str, Callable[[Masks], Masks]] = {
     "poly.02": _each(_polygon(0.02)),
     "blob.06": _each(_blob(0.06)),
     "blob.12": _each(_blob(0.12)),
+    "lost.1": _lost(10),
+    "lost.3": _lost(3),
 }
