@@ -13,7 +13,7 @@ NEEDS := .venv/.core $(if $(findstring s3://,$(SRC)$(OUT)$(ARGS)),.venv/.s3) \
          $(if $(findstring runtime=ray,$(ARGS)),.venv/.ray) \
          $(if $(findstring matting=videomama,$(ARGS)),.venv/.videomama)
 
-.PHONY: help setup build-mav resume test check bench bench-scale bench-gpu ablations clean
+.PHONY: help setup build-mav resume test check docs bench bench-scale bench-gpu ablations clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -63,6 +63,9 @@ check: .venv/.dev ## lint, formatting, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: .venv/.dev ## write what the docs say of configuration and columns anew
+	$(BIN)/python -m tests.reference
 
 bench: .venv/.dev ## measure speed and memory, write docs/benchmarks.md
 	$(BIN)/python -m tests.bench $(ARGS)

@@ -23,6 +23,7 @@ from mav_pipeline.config import FINGERPRINTED, RunConfig
 from mav_pipeline.dataset.built import BuiltSet, read_run
 from mav_pipeline.errors import ConfigError, Interrupted, SetupError, TransientError
 from mav_pipeline.evaluate import Truth, evaluate
+from mav_pipeline.export import Target, export
 from mav_pipeline.regate import regate
 from mav_pipeline.runtime.crew import open_output
 from mav_pipeline.runtime.driver import build, over_budget
@@ -224,6 +225,15 @@ def _regate(config: RunConfig) -> Result:
     return OK, result
 
 
+def _export(config: RunConfig) -> Result:
+    target = Target.open(config.export.root, config.storage.endpoint_url)
+    result = export(_open_built(config), config.export, target)
+    for name, what in result.problems.items():
+        _log.error("%s: %s", name, what)
+    _show(result.to_json())
+    return BUG_OR_FINDING if result.problems else OK, result.to_json()
+
+
 def _open_built(config: RunConfig) -> BuiltSet:
     return BuiltSet.open(open_output(config))
 
@@ -248,6 +258,7 @@ VERBS: dict[str, tuple[Callable[[RunConfig], Result], str]] = {
     "report": (_report, "write report/index.html"),
     "regate": (_regate, "judge a finished set by other quality.* gates: gates/<name>.parquet"),
     "evaluate": (_evaluate, "compare a set with the truth under gt.root: MAD to dtSSD"),
+    "export": (_export, "write a finished set under export.root in another export.format"),
 }
 
 if __name__ == "__main__":

@@ -49,6 +49,17 @@ PLAN_SCHEMA = pa.schema(
 )
 
 
+def is_safe(video_id: str) -> bool:
+    """Whether an id may become part of a file's name."""
+    return _SAFE_ID.fullmatch(video_id) is not None
+
+
+def chosen(ids: Iterable[str], include: Sequence[str]) -> set[str]:
+    """Those that ``include``, clip ids or globs, names; all where it is empty."""
+    patterns = re.compile("|".join(fnmatch.translate(pattern) for pattern in include))
+    return {video_id for video_id in ids if not include or patterns.match(video_id)}
+
+
 def select(
     clips: Iterable[ClipRef], include: Sequence[str] = (), limit: int | None = None
 ) -> list[ClipRef]:
@@ -60,13 +71,13 @@ def select(
     """
     ordered = sorted(clips, key=lambda clip: (clip.video_id, _place(clip)))
     if include:
-        patterns = re.compile("|".join(fnmatch.translate(pattern) for pattern in include))
-        ordered = [clip for clip in ordered if patterns.match(clip.video_id)]
+        named = chosen((clip.video_id for clip in ordered), include)
+        ordered = [clip for clip in ordered if clip.video_id in named]
     selected: list[ClipRef] = []
     for clip in ordered[:limit]:
         if clip.problem is not None and clip.problem.reason == _TWICE:
             clip = replace(clip, problem=None)  # of an earlier plan; it may stand alone by now
-        if not _SAFE_ID.fullmatch(clip.video_id):
+        if not is_safe(clip.video_id):
             message = f"plan of video: {clip.video_id!r} has other characters than A-Za-z0-9_-"
             clip = replace(clip, problem=Problem("failed", "bad_id", message))
         elif clip.problem is None and selected and selected[-1].video_id == clip.video_id:

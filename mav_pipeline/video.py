@@ -6,10 +6,10 @@ One thread each way, so that neither bytes nor a worker's share of the CPU depen
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal
 
 import av
 import cv2
@@ -136,6 +136,32 @@ class _Kept:
         )
 
 
+def video_frames(
+    data: bytes, indices: Collection[int] | None = None
+) -> Iterator[tuple[int, Frame]]:
+    """(index, (H, W, 3) RGB) of a stored video's frames, as displayed, one by one.
+
+    Args:
+        indices: the frames wanted; None is all of them.
+
+    Raises:
+        ValueError: it cannot be decoded.
+    """
+    last = None if indices is None else max(indices, default=-1)
+    try:
+        with av.open(io.BytesIO(data), mode="r", metadata_errors="ignore") as container:
+            stream = container.streams.video[0]
+            stream.codec_context.thread_count = 1
+            for index, frame in enumerate(container.decode(stream)):
+                if last is not None and index > last:
+                    return
+                if indices is None or index in indices:
+                    turns = (frame.rotation // 90) % 4
+                    yield index, np.rot90(_rgb(frame, frame.height, frame.width), turns)
+    except (av.FFmpegError, IndexError, UnicodeDecodeError) as error:
+        raise ValueError(f"not a video: {_short(error)}") from error
+
+
 def _rgb(frame: av.VideoFrame, height: int, width: int) -> Frame:
     same = (height, width) == (frame.height, frame.width)
     out = frame.reformat(
@@ -171,30 +197,30 @@ def decode_png(data: bytes) -> AlphaFrame:
     return np.asarray(image, dtype=np.uint8)
 
 
-class AlphaEncoder:
-    """Encodes alpha frames to FFV1 gray in Matroska, frame by frame, the same bytes each time.
+class _Encoder:
+    """Encodes frame by frame, the same bytes each time."""
 
-    FFV1 level 3, 4 slices, every frame a key frame: a loader seeks to any frame at no cost.
-    """
-
-    def __init__(self, height: int, width: int, rate: Fraction) -> None:
+    def __init__(
+        self,
+        container: str,
+        codec: Literal["ffv1", "libx264"],
+        pixels: str,
+        shape: tuple[int, int],
+        rate: Fraction | int,
+        options: dict[str, str],
+    ) -> None:
         self._buffer = io.BytesIO()
         self._container = av.open(
-            self._buffer,
-            mode="w",
-            format="matroska",
-            container_options={"fflags": "+bitexact"},
+            self._buffer, mode="w", format=container, container_options={"fflags": "+bitexact"}
         )
-        options = {"level": "3", "slices": "4", "slicecrc": "1", "g": "1"}
-        self._stream: Any = self._container.add_stream("ffv1", rate=rate, options=options)
-        self._stream.height, self._stream.width, self._stream.pix_fmt = height, width, "gray"
+        self._stream: Any = self._container.add_stream(codec, rate=rate, options=options)
+        self._stream.height, self._stream.width = shape
+        self._stream.pix_fmt = pixels
         self._stream.codec_context.thread_count = 1
         self._stream.codec_context.flags |= 1 << 23  # AV_CODEC_FLAG_BITEXACT
         self._count = 0
 
-    def write(self, alpha: AlphaFrame) -> None:
-        """Appends one (H, W) frame."""
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(alpha), format="gray")
+    def _add(self, frame: av.VideoFrame) -> None:
         frame.pts = self._count
         self._count += 1
         self._container.mux(self._stream.encode(frame))
@@ -204,6 +230,34 @@ class AlphaEncoder:
         self._container.mux(self._stream.encode(None))
         self._container.close()
         return self._buffer.getvalue()
+
+
+class AlphaEncoder(_Encoder):
+    """Alpha as FFV1 gray in Matroska.
+
+    FFV1 level 3, 4 slices, every frame a key frame: a loader seeks to any frame at no cost.
+    """
+
+    def __init__(self, height: int, width: int, rate: Fraction) -> None:
+        options = {"level": "3", "slices": "4", "slicecrc": "1", "g": "1"}
+        super().__init__("matroska", "ffv1", "gray", (height, width), rate, options)
+
+    def write(self, alpha: AlphaFrame) -> None:
+        """Appends one (H, W) frame."""
+        self._add(av.VideoFrame.from_ndarray(np.ascontiguousarray(alpha), format="gray"))
+
+
+class VideoEncoder(_Encoder):
+    """RGB as H.264 in mp4, which every player shows; sides are even."""
+
+    def __init__(self, height: int, width: int, rate: Fraction | int, crf: int) -> None:
+        options = {"crf": str(crf), "preset": "veryfast", "threads": "1"}
+        super().__init__("mp4", "libx264", "yuv420p", (height, width), rate, options)
+
+    def write(self, frame: Frame) -> None:
+        """Appends one (H, W, 3) frame."""
+        picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
+        self._add(picture.reformat(format="yuv420p", interpolation="AREA", threads=1))
 
 
 def decode_alpha(data: bytes) -> Iterator[AlphaFrame]:

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from mav_pipeline.config.commands import (
+    ExportConfig,
     GtConfig,
     PlanConfig,
     ReportConfig,
@@ -27,6 +28,7 @@ __all__ = [
     "FINGERPRINTED",
     "LOCATIONS",
     "NO_BYTES",
+    "ExportConfig",
     "GtConfig",
     "MattingConfig",
     "OutputConfig",
@@ -64,6 +66,7 @@ class RunConfig:
     plan: PlanConfig
     report: ReportConfig
     gt: GtConfig
+    export: ExportConfig
     name: str | None
 
     @classmethod

@@ -124,3 +124,23 @@ class GtConfig:
 
     root: str | None
     layout: Literal["alpha_gt", "vhim60", "youtubematte"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportConfig:
+    """``mav export``: where to, in which layout, and what.
+
+    Attributes:
+        include: clip ids or globs; empty means all.
+        gate: name of the gate whose accepted masklets are exported; null means as built.
+        limit: the first N clips; null means all.
+    """
+
+    root: str | None
+    format: Literal["videomama", "sav_val", "preview"]
+    include: tuple[str, ...]
+    gate: str | None
+    limit: int | None
+
+    def __post_init__(self) -> None:
+        require(self.limit is None or self.limit >= 1, "export.limit", "null or >= 1", self.limit)

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from importlib import resources
 from typing import Any
-
-import jinja2
 
 from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.built import BuiltSet
-from mav_pipeline.dataset.manifest import merge
+from mav_pipeline.dataset.card import about, card
+from mav_pipeline.dataset.croissant import croissant
+from mav_pipeline.dataset.manifest import decode_rows, merge
 from mav_pipeline.dataset.receipts import sweep
 from mav_pipeline.schema import ShardReceipt
 from mav_pipeline.storage import read_many
@@ -22,8 +21,9 @@ from mav_pipeline.storage import read_many
 
 def is_final(built: BuiltSet) -> bool:
     """Whether the final files are there and speak of just the shards published now."""
-    names = (layout.MANIFEST, layout.SHARD_LIST, layout.CARD, f"{layout.REPORT}/index.html")
-    return all(built.storage.exists(name) for name in names) and is_indexed(built)
+    names = (layout.MANIFEST, layout.SHARD_LIST, layout.CARD, layout.CROISSANT)
+    there = all(built.storage.exists(name) for name in (*names, f"{layout.REPORT}/index.html"))
+    return there and is_indexed(built)
 
 
 def is_indexed(built: BuiltSet) -> bool:
@@ -35,7 +35,7 @@ def is_indexed(built: BuiltSet) -> bool:
 
 
 def finalize(built: BuiltSet) -> None:
-    """Sweeps strays and writes ``manifest.parquet``, ``shards.txt``, ``README.md``, ``index.json``.
+    """Sweeps strays and writes the rows, the list of shards, the card, Croissant and the index.
 
     The index comes last: ``is_final`` goes by it.
     """
@@ -43,10 +43,14 @@ def finalize(built: BuiltSet) -> None:
     manifests = [layout.data(receipt.manifest.name) for receipt in receipts.values()]
     tars = [layout.data(receipt.tar.name) for receipt in receipts.values()]
     sweep(storage, {*manifests, *tars})
-    storage.put(layout.MANIFEST, merge(read_many(storage, manifests)))
+    manifest, index = merge(read_many(storage, manifests)), _index(built, receipts)
+    report = built.report(wall_s=0.0)
+    samples = sum(receipt.clips["samples"] for receipt in receipts.values())
+    storage.put(layout.MANIFEST, manifest)
     storage.put(layout.SHARD_LIST, "".join(f"{tar}\n" for tar in tars).encode())
-    storage.put(layout.CARD, _card(built).encode())
-    storage.put(layout.INDEX, _index(built, receipts))
+    storage.put(layout.CARD, card(built.run, report, samples, decode_rows(manifest)))
+    storage.put(layout.CROISSANT, croissant(about(built.run, report), manifest, index))
+    storage.put(layout.INDEX, index)
 
 
 def _index(built: BuiltSet, receipts: Mapping[str, ShardReceipt]) -> bytes:
@@ -67,15 +71,3 @@ def _index(built: BuiltSet, receipts: Mapping[str, ShardReceipt]) -> bytes:
         ],
     }
     return json.dumps(index, sort_keys=True, indent=1).encode()
-
-
-def _card(built: BuiltSet) -> str:
-    template = resources.files("mav_pipeline.dataset").joinpath("card.md.j2").read_text()
-    environment = jinja2.Environment(
-        undefined=jinja2.StrictUndefined,
-        autoescape=False,  # noqa: S701 markdown, not HTML
-        trim_blocks=True,
-        keep_trailing_newline=True,
-    )
-    report = built.report(wall_s=0.0)
-    return environment.from_string(template).render(run=built.run, report=report)

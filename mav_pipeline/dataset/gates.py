@@ -66,7 +66,7 @@ def write_gate(storage: Storage, gate: Gate) -> str:
     about = {
         "name": gate.name,
         "quality": json.dumps(dict(gate.quality), sort_keys=True),
-        "index_sha256": _index_sha256(storage),
+        "index_sha256": index_sha256(storage),
     }
     path = layout.gate(gate.name)
     storage.put(path, encode_table(gate.table.replace_schema_metadata(about)))
@@ -93,7 +93,7 @@ def read_gate(storage: Storage, name: str) -> Gate:
     about = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
     if table.schema.names != SCHEMA.names or "index_sha256" not in about:
         raise OutputError(f"{path} in {storage} is not one of ours; {again}")
-    if about["index_sha256"] != _index_sha256(storage):
+    if about["index_sha256"] != index_sha256(storage):
         raise OutputError(
             f"{path} in {storage} is older than the shards, which were built anew; {again}"
         )
@@ -109,6 +109,6 @@ def gates(storage: Storage) -> list[str]:
     return [name for name in found if name is not None]
 
 
-def _index_sha256(storage: Storage) -> str:
+def index_sha256(storage: Storage) -> str:
     """Stands for the set's shards: the index names each by its content."""
     return hashlib.sha256(storage.read(layout.INDEX)).hexdigest()

@@ -14,6 +14,7 @@ MANIFEST = "manifest.parquet"
 SHARD_LIST = "shards.txt"
 INDEX = "index.json"
 CARD = "README.md"
+CROISSANT = "croissant.json"
 REPORT = "report"
 EVALUATION = "evaluation"
 GATES = "gates"
@@ -74,7 +75,7 @@ def is_ours(path: str) -> bool:
     """Whether a file at this path is one that a build writes, or its temporary."""
     top = path.split("/", 1)[0]
     return (
-        path in (RUN, PLAN, MANIFEST, SHARD_LIST, INDEX, CARD)
+        path in (RUN, PLAN, MANIFEST, SHARD_LIST, INDEX, CARD, CROISSANT)
         or top in (REPORT, EVALUATION, FAILURES)
         or name_of_gate(path) is not None
         or shard_of_receipt(path) is not None

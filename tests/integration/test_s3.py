@@ -132,6 +132,19 @@ def test_objects_build_to_the_same_bytes(
     assert f"{out}/report/index.html" in bucket.keys(f"{out}/report/")
 
 
+def test_a_set_is_described_and_exported_on_s3(bucket: Bucket, out: str) -> None:
+    words = (*ARGS, "source.root=s3://mav/folder", "source.limit=2", f"output.root=s3://mav/{out}")
+    assert bucket.mav("build", *words).code == 0
+    assert b"s3://" not in bucket.read(f"{out}/croissant.json") + bucket.read(f"{out}/README.md")
+    export = ("export", f"output.root=s3://mav/{out}", f"export.root=s3://mav/{out}-export")
+    done = bucket.mav(*export, "--json")
+    assert done.code == 0, done.stderr
+    kinds = ("image/", "mask/", "alpha/")
+    files = [k for k in bucket.keys(f"{out}-export/") if k.split("/", 1)[1].startswith(kinds)]
+    assert len(files) == done.json["files"] == done.json["masklets"] * 10 * 3
+    assert bucket.mav(*export, "--json").json["there"] == 2
+
+
 def test_a_resume_reads_no_header_of_a_tar_again(bucket: Bucket, out: str) -> None:
     words = (*ARGS, "source.root=s3://mav/tars", f"output.root=s3://mav/{out}", "source.limit=2")
     with proxy.running(bucket.server.endpoint_url, proxy.NONE) as first:

@@ -146,7 +146,7 @@ def test_a_manifest_that_is_none_is_named(small_set: Path) -> None:
 
 def test_a_torn_tar_under_a_fitting_receipt_is_found_by_a_deep_look(small_set: Path) -> None:
     data = data_of(small_set, "tar").read_bytes()
-    replace_file(small_set, "tar", data[:3000])
+    replace_file(small_set, "tar", data[:600])  # in the first member
     (small_set / layout.INDEX).unlink()
     assert verified(small_set).ok
     assert "not a whole tar" in whats(verified(small_set, deep=True))

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
-from typing import Any
 
-import av
 import numpy as np
 
 from mav_pipeline.config import SampleConfig
 from mav_pipeline.errors import OutputError
-from mav_pipeline.schema import AlphaFrame, Frame
+from mav_pipeline.schema import AlphaFrame
 from mav_pipeline.sources.sample.annotate import annotation, draw
 from mav_pipeline.sources.sample.compose import compose
 from mav_pipeline.sources.sample.scene import FPS, ClipPlan, plan_clip
 from mav_pipeline.sources.sample.texture import Plane
 from mav_pipeline.storage import LocalStorage
-from mav_pipeline.video import encode_png
+from mav_pipeline.video import VideoEncoder, encode_png
 
 FOLDER = "sav_train/sav_000"
 TRUTH = "alpha_gt"
 AUTO = 2  # objects that are annotated a second time, as a tracker would
-
-# Near transparent compression, so that the truth is still the truth of the decoded pixels.
-X264 = {"crf": "14", "preset": "veryfast", "threads": "1"}
-BITEXACT = 1 << 23  # AV_CODEC_FLAG_BITEXACT
+CRF = 14  # near transparent, so that the truth is still the truth of the decoded pixels
 
 
 def render(root: Path, config: SampleConfig) -> list[str]:
@@ -66,7 +60,7 @@ def _refuse_foreign(root: Path) -> None:
 
 
 def _render_clip(storage: LocalStorage, plan: ClipPlan) -> str:
-    video = _Video(plan)
+    video = VideoEncoder(plan.height, plan.width, FPS, CRF)
     manual, auto = [], []
     names = [f"manual_{i:03d}" for i in range(len(plan.objects) + plan.with_empty)]
     for number, composed in enumerate(compose(plan)):
@@ -94,33 +88,3 @@ def _render_clip(storage: LocalStorage, plan: ClipPlan) -> str:
 
 def _to_8_bit(alpha: Plane) -> AlphaFrame:
     return (np.clip(alpha, 0, 1) * 255 + 0.5).astype(np.uint8)
-
-
-class _Video:
-    """Encodes RGB frames to H.264 in an mp4, one thread, the same bytes each time."""
-
-    def __init__(self, plan: ClipPlan) -> None:
-        self._buffer = io.BytesIO()
-        self._container = av.open(
-            self._buffer, mode="w", format="mp4", container_options={"fflags": "+bitexact"}
-        )
-        self._stream: Any = self._container.add_stream("libx264", rate=FPS, options=X264)
-        self._stream.height, self._stream.width = plan.height, plan.width
-        self._stream.pix_fmt = "yuv420p"
-        self._stream.codec_context.thread_count = 1
-        self._stream.codec_context.flags |= BITEXACT
-        self._count = 0
-
-    def write(self, rgb: Frame) -> None:
-        """Appends one (H, W, 3) frame."""
-        frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
-        frame = frame.reformat(format="yuv420p", interpolation="AREA", threads=1)
-        frame.pts = self._count
-        self._count += 1
-        self._container.mux(self._stream.encode(frame))
-
-    def close(self) -> bytes:
-        """Finishes the file and returns its bytes."""
-        self._container.mux(self._stream.encode(None))
-        self._container.close()
-        return self._buffer.getvalue()

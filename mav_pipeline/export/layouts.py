@@ -1,0 +1,77 @@
+"""The layouts: which files a clip becomes.
+
+    videomama   image/<clip>_<masklet>/0000.jpg   mask/...0000.png   alpha/...0000.png
+    sav_val     JPEGImages/<clip>/00000.jpg       Annotations/<clip>/<object>/00000.png
+    preview     preview/<clip>/<masklet>.mp4      on green and on a checkerboard, side by side
+
+Knows nothing of where the files go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from mav_pipeline.export.clip import StoredClip
+from mav_pipeline.export.preview import preview
+from mav_pipeline.tables import encode_table
+from mav_pipeline.video import encode_png
+
+File = tuple[str, bytes]
+
+#: SA-V counts manual and auto objects from 0 each; a folder is named by a number alone.
+_AUTO = 1000
+
+
+def _videomama(clip: StoredClip) -> Iterator[File]:
+    """A sequence a masklet, its frames counted from 0 as VideoMaMa's own loaders count them."""
+    jpegs = [data for _, data in clip.jpegs(every=False)]
+    for masklet in clip.masklets:
+        sequence = f"{clip.key}_{masklet}"
+        for place, jpeg in enumerate(jpegs):
+            yield f"image/{sequence}/{place:04d}.jpg", jpeg
+        for place, mask in enumerate(clip.masks(masklet)):
+            yield f"mask/{sequence}/{place:04d}.png", encode_png(mask)
+        for place, alpha in enumerate(clip.alpha(masklet)):
+            yield f"alpha/{sequence}/{place:04d}.png", encode_png(alpha)
+
+
+def _sav_val(clip: StoredClip) -> Iterator[File]:
+    """Every stored picture, and the masks that the mattes were made from.
+
+    Masks, not mattes: whoever reads this layout takes all that is above 0 for the object. Frames
+    without the object have a PNG too, as an annotated frame is one that has an annotation.
+    """
+    for number, jpeg in clip.jpegs(every=True):
+        yield f"JPEGImages/{clip.key}/{number:05d}.jpg", jpeg
+    for masklet in clip.masklets:
+        item = clip.object_of(masklet) + (_AUTO if masklet.startswith("auto_") else 0)
+        for number, mask in zip(clip.indices, clip.masks(masklet), strict=True):
+            yield f"Annotations/{clip.key}/{item:03d}/{number:05d}.png", encode_png(mask)
+
+
+def _preview(clip: StoredClip) -> Iterator[File]:
+    for masklet in clip.masklets:
+        video = preview(clip.frames(), clip.alpha(masklet), clip.height, clip.width, clip.rate)
+        yield f"preview/{clip.key}/{masklet}.mp4", video
+
+
+LAYOUTS: Mapping[str, Callable[[StoredClip], Iterator[File]]] = {
+    "videomama": _videomama,
+    "sav_val": _sav_val,
+    "preview": _preview,
+}
+
+
+def metadata(rows: Iterable[Mapping[str, Any]]) -> bytes:
+    """The table that VideoMaMa's training code finds its sequences by, of manifest rows."""
+    sequences = [(f"{row['key']}_{row['masklet']}", row["frames"]) for row in rows]
+    columns: dict[str, list[Any]] = {
+        "composite_path": [f"image/{name}" for name, _ in sequences],
+        "mask_path": [f"mask/{name}" for name, _ in sequences],
+        "alpha_path": [f"alpha/{name}" for name, _ in sequences],
+        "num_frames": [frames for _, frames in sequences],
+    }
+    return encode_table(pa.table(columns))

@@ -1,0 +1,144 @@
+"""Picks masklets by the manifest, and turns their clips into files, one clip at a time."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from mav_pipeline.config import ExportConfig
+from mav_pipeline.dataset import layout
+from mav_pipeline.dataset.built import BuiltSet
+from mav_pipeline.dataset.final import is_indexed
+from mav_pipeline.dataset.gates import index_sha256, read_gate
+from mav_pipeline.dataset.manifest import decode_rows
+from mav_pipeline.dataset.shards import read_samples
+from mav_pipeline.errors import ConfigError, InputError, OutputError
+from mav_pipeline.export.clip import StoredClip
+from mav_pipeline.export.layouts import LAYOUTS, metadata
+from mav_pipeline.export.target import Target
+from mav_pipeline.plan import chosen, is_safe
+
+_log = logging.getLogger(__name__)
+
+_MASKLET = re.compile(r"(manual|auto|gt)_\d{3,}")
+
+_Clips = dict[str, list[str]]  # masklets by clip
+
+
+@dataclass(slots=True)
+class Exported:
+    """What ``mav export`` did.
+
+    Attributes:
+        there: clips that an earlier run has exported.
+        problems: clips or shards that cannot be read, and why; the others are exported.
+    """
+
+    root: str
+    format: str
+    clips: int = 0
+    masklets: int = 0
+    files: int = 0
+    there: int = 0
+    problems: dict[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def export(built: BuiltSet, config: ExportConfig, target: Target) -> Exported:
+    """Writes the accepted masklets of a finished set in another layout.
+
+    Raises:
+        ConfigError: the set stores no pictures, or ``export.include`` names no clip.
+        OutputError: the set is not finished, or ``target`` holds something else.
+    """
+    if built.run["config"]["output"]["rgb"] == "none":
+        raise ConfigError(
+            f"export.format={config.format} needs pictures, and {built.storage} was built with "
+            "output.rgb=none; build a set with output.rgb=source or output.rgb=jpeg"
+        )
+    if not is_indexed(built):
+        raise OutputError(
+            f"output.root={built.storage} is not finished; `mav build output.root=...` ends it"
+        )
+    rows = decode_rows(built.storage.read(layout.MANIFEST))
+    about: dict[str, Any] = {"format": config.format}
+    if config.gate is not None:
+        gate = read_gate(built.storage, config.gate)
+        rows, about["gate"] = gate.apply(rows), gate.name
+        about["quality"] = dict(gate.quality)
+    accepted = _accepted(rows)
+    picked = _pick(accepted, config)
+    target.claim({**about, "index_sha256": index_sha256(built.storage)})
+    result, there = Exported(repr(target), config.format), {*target.keys()}
+    for shard, clips in picked.items():
+        missing = {key: names for key, names in clips.items() if key not in there}
+        result.there += len(clips) - len(missing)
+        if missing:
+            _shard(built, shard, missing, target, result)
+            _log.info("%s: %d clips, %d files so far", shard, result.clips, result.files)
+    if config.format == "videomama":
+        whole = {*target.keys()}
+        target.put("metadata.parquet", metadata(row for row in accepted if row["key"] in whole))
+    return result
+
+
+def _accepted(rows: pa.Table) -> list[dict[str, Any]]:
+    rows = rows.select(("key", "masklet", "shard", "status", "frames")).to_pylist()
+    accepted = [row for row in rows if row["status"] == "accepted"]
+    for row in accepted:
+        if not is_safe(row["key"]) or not _MASKLET.fullmatch(row["masklet"]):
+            name = f"{row['key']!r} {row['masklet']!r}"
+            raise OutputError(f"{layout.MANIFEST} names {name}, which may not become a file's name")
+    return accepted
+
+
+def _pick(accepted: Sequence[dict[str, Any]], config: ExportConfig) -> dict[str, _Clips]:
+    """By shard the clips to export, in the manifest's order."""
+    ids = dict.fromkeys(row["key"] for row in accepted)
+    named = chosen(ids, config.include)
+    if config.include and not named:
+        raise ConfigError(
+            f"export.include={','.join(config.include)} names none of the {len(ids)} clips with "
+            "an accepted masklet"
+        )
+    wanted = {*[key for key in ids if key in named][: config.limit]}
+    picked: dict[str, _Clips] = {}
+    for row in accepted:
+        if row["key"] in wanted:
+            clips = picked.setdefault(row["shard"], {})
+            clips.setdefault(row["key"], []).append(row["masklet"])
+    return picked
+
+
+def _shard(built: BuiltSet, shard: str, wanted: _Clips, target: Target, result: Exported) -> None:
+    layout_of, left = LAYOUTS[result.format], dict(wanted)
+    try:
+        for key, members in _samples(built, shard):
+            if (masklets := left.pop(key, None)) is None:
+                continue
+            try:
+                clip = StoredClip.open(key, members, masklets)
+                result.files += target.add(key, layout_of(clip), masklets)
+            except (ValueError, InputError) as error:
+                result.problems[key] = f"the sample cannot be decoded: {error}"
+                continue
+            result.clips += 1
+            result.masklets += len(masklets)
+            if not left:
+                return
+    except (FileNotFoundError, ValueError) as error:
+        result.problems[shard] = f"the tar cannot be read: {error}"
+    else:
+        result.problems |= dict.fromkeys(left, f"the sample is not in {shard}")
+
+
+def _samples(built: BuiltSet, shard: str) -> Iterator[tuple[str, dict[str, bytes]]]:
+    with built.storage.open(layout.data(built.receipts()[shard].tar.name)) as stream:
+        yield from read_samples(stream)
