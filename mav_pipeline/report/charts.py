@@ -208,7 +208,9 @@ def _boxes(heights: Mapping[str, NDArray[Any]], peak: float) -> list[Box]:
     for tone, values in heights.items():
         for place, value in enumerate(values):
             if value:
-                height = max(PLOT_HEIGHT * float(value) / float(peak), 1.0)  # one in a million shows
+                height = max(
+                    PLOT_HEIGHT * float(value) / float(peak), 1.0
+                )  # one in a million shows
                 top = max(PLOT_HEIGHT - float(base[place]) - height, 0.0)
                 x = round(place * width + 0.5, 1)
                 boxes.append(Box(x, round(top, 1), round(width - 1, 1), round(height, 1), tone))

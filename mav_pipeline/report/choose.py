@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,11 +21,11 @@ class Choice:
     """A masklet to picture.
 
     Attributes:
-        group: why it was chosen: ``best``, ``worst``, ``borderline`` or ``random``.
+        groups: why it was chosen: of ``worst``, ``best``, ``borderline`` and ``random``.
         strain: how far it has gone towards the gate that it is closest to: 1 is at the gate.
     """
 
-    group: str
+    groups: tuple[str, ...]
     key: str
     masklet: str
     shard: str
@@ -43,11 +43,11 @@ class Choice:
 def choose(
     rows: pa.Table, gates: Sequence[Gate], count: int, *, stored: NDArray[np.bool_]
 ) -> list[Choice]:
-    """At most ``count`` masklets of the manifest: a quarter each, where there are as many, of
+    """At most ``count`` masklets of the manifest, a part of them each
 
     - the worst and the best by quality, where there is none by their strain,
-    - those closest to a gate, on either side of it,
-    - any, in the order of a hash of their names.
+    - the closest to a gate, on either side of it,
+    - any, in the order of a hash of their names; these fill the places that are left.
 
     Args:
         stored: of each row, whether a shard holds its alpha.
@@ -60,27 +60,18 @@ def choose(
     # A masklet without a quality, in a set that has some, is neither the best nor the worst.
     ranked = there[~np.isnan(quality[there])]
     ranked = ranked[np.argsort(quality[ranked], kind="stable")]
-    groups: dict[str, Iterable[int]] = {"worst": ranked, "best": ranked[::-1]}
+    groups = {"worst": ranked, "best": ranked[::-1]}
     if gates:
         distance = np.abs(np.log(np.maximum(strain[there], np.finfo(float).tiny)))
         groups["borderline"] = there[np.argsort(distance, kind="stable")]
-    groups["random"] = _shuffled(table, there)
-    dealt = _deal(groups, count)
-    return [_choice(table, int(index), group, float(strain[index])) for index, group in dealt]
-
-
-def _deal(groups: Mapping[str, Iterable[int]], count: int) -> list[tuple[int, str]]:
-    """Hands out ``count`` places, to each group its part of what is left, no row twice."""
-    taken: dict[int, str] = {}
-    for position, (group, ordered) in enumerate(groups.items()):
-        places = -(-(count - len(taken)) // (len(groups) - position))
-        for index in ordered:
-            if places <= 0:
-                break
-            if index not in taken:
-                taken[index] = group
-                places -= 1
-    return list(taken.items())
+    each, chosen = count // (len(groups) + 1), dict[int, list[str]]()
+    for group, ordered in groups.items():
+        for index in ordered[:each]:
+            chosen.setdefault(int(index), []).append(group)
+    for place, index in enumerate(_shuffled(table, there)):
+        if place < each or len(chosen) < count:
+            chosen.setdefault(index, []).append("random")
+    return [_choice(table, index, names, float(strain[index])) for index, names in chosen.items()]
 
 
 def _strain(
@@ -100,10 +91,10 @@ def _shuffled(table: pa.Table, indices: NDArray[np.intp]) -> list[int]:
     return [int(indices[i]) for i in sorted(range(len(hashes)), key=hashes.__getitem__)]
 
 
-def _choice(table: pa.Table, index: int, group: str, strain: float) -> Choice:
+def _choice(table: pa.Table, index: int, groups: Sequence[str], strain: float) -> Choice:
     row = table.slice(index, 1).to_pylist()[0]
     return Choice(
-        group=group,
+        groups=tuple(groups),
         key=row["key"],
         masklet=row["masklet"],
         shard=row["shard"],

@@ -149,12 +149,11 @@ def _facts(run: Mapping[str, Any]) -> dict[str, str]:
 def _stages(report: RunReport) -> tuple[Bar, ...]:
     """Busy time: its share, and what an alpha frame took of it."""
     busy, frames = sum(report.stages_s.values()) or 1, max(1, report.frames)
-    return bars(
-        [
-            (stage, s, f"{s:,.1f} s, {s / busy:.0%}, {number(1000 * s / frames)} ms a frame", "plain")
-            for stage, s in report.stages_s.items()
-        ]
-    )
+    texts = {
+        stage: f"{seconds:,.1f} s, {seconds / busy:.0%}, {number(1000 * seconds / frames)} ms a frame"
+        for stage, seconds in report.stages_s.items()
+    }
+    return bars([(stage, report.stages_s[stage], text, "plain") for stage, text in texts.items()])
 
 
 def _busy_rate(report: RunReport) -> str | None:

@@ -39,8 +39,9 @@ class Table {
   constructor(set) {
     this.set = set;
     this.form = byId("find");
-    this.search = set.columns.key.map((key, row) =>
-      `${key} / ${set.columns.masklet[row] ?? ""} ${set.columns.error[row] ?? ""}`.toLowerCase());
+    const { key, masklet, error } = set.columns;
+    this.names = key.map((clip, row) => `${clip} / ${masklet[row] ?? "whole clip"}`);
+    this.texts = this.names.map((name, row) => `${name} ${error[row] ?? ""}`.toLowerCase());
     this.order = Uint32Array.from({ length: set.rows }, (_, row) => row);
     this.sorted = { name: null, sign: 1 };
     this.page = 0;
@@ -64,14 +65,13 @@ class Table {
     this.form.score.closest("fieldset").hidden = !this.form.score.length;
   }
 
-  // what is shown: clip and outcome, sizes, then quality, scores with gates and the one asked for
+  // what is shown: name and outcome, sizes, then quality, scores with gates and the one asked for
   columns() {
     const { columns, scores, gates } = this.set;
     const asked = this.form.score.value;
     const names = new Set(["quality", ...gates.map((gate) => gate.score), asked]);
     return [
-      { name: "clip", values: columns.key, cell: (key) => make("a", { href: clipLink(key) }, key) },
-      { name: "masklet", values: columns.masklet, cell: (name) => name ?? "whole clip" },
+      { name: "masklet", values: this.names, cell: (name, row) => make("a", { href: clipLink(columns.key[row]) }, name) },
       { name: "status", values: columns.status, cell: pill },
       { name: "reasons", values: columns.reasons, cell: (text) => text },
       { name: "frames", values: columns.visible_frames, cell: number, wide: true },
@@ -91,7 +91,7 @@ class Table {
     this.found = this.order.filter((row) =>
       (!status.value || columns.status[row] === status.value) &&
       (!reason.value || columns.reasons[row].split(", ").includes(reason.value)) &&
-      (!words || this.search[row].includes(words)) &&
+      (!words || this.texts[row].includes(words)) &&
       (!values || (values[row] !== null && values[row] >= low && values[row] <= high)));
     this.turn(0);
   }
@@ -129,7 +129,7 @@ class Table {
     const rows = this.found.subarray(first, first + PAGE_ROWS);
     byId("rows").replaceChildren(...Array.from(rows, (row) =>
       make("tr", {}, ...columns.map(({ values, cell, wide }) =>
-        make("td", { class: wide ? "wide" : "" }, cell(values[row]))))));
+        make("td", { class: wide ? "wide" : "" }, cell(values[row], row))))));
   }
 }
 
@@ -147,7 +147,7 @@ function gallery() {
       (name && compare(value(a, name), value(b, name), sign)) || places.get(a) - places.get(b));
     byId("cards").append(...cards);
     for (const card of cards) {
-      card.hidden = Boolean((form.group.value && card.dataset.group !== form.group.value) ||
+      card.hidden = Boolean((form.group.value && !card.dataset.groups.split(" ").includes(form.group.value)) ||
         (form.status.value && card.dataset.status !== form.status.value));
     }
     byId("shown").value = `${cards.filter((card) => !card.hidden).length} of ${cards.length} masklets`;
@@ -169,8 +169,11 @@ function clipView(set, key) {
   }
   const list = make("dl", { class: "facts" }, ...Object.entries(facts)
     .flatMap(([name, text]) => [make("dt", {}, name), make("dd", {}, text)]));
-  const line = (name, cell, kind) => make("tr", {}, make("th", { scope: "row" }, name), make("td", {}, kind),
-    ...rows.map((row) => make("td", {}, cell(row))));
+  const line = (name, cell, limit = "") => {
+    const cells = rows.map(cell);
+    return cells.every((text) => text === "") ? "" : make("tr", {},
+      make("th", { scope: "row" }, name), make("td", {}, limit), ...cells.map((text) => make("td", {}, text)));
+  };
   const bounds = (score) => gates.filter((gate) => gate.score === score);
   const limits = (score) =>
     bounds(score).map((gate) => `${gate.upper ? "max" : "min"} ${number(gate.limit)}`).join(", ");
@@ -181,11 +184,11 @@ function clipView(set, key) {
     make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "masklet"), make("th", { scope: "col" }, "gate"),
       ...rows.map((row) => make("th", { scope: "col" }, columns.masklet[row] ?? "whole clip")))),
     make("tbody", {},
-      line("status", (row) => pill(columns.status[row]), ""),
-      line("reasons", (row) => columns.reasons[row], ""),
-      line("error", (row) => columns.error[row] ?? "", ""),
-      line("visible frames", (row) => number(columns.visible_frames[row]), ""),
-      line("area", (row) => percent(columns.area[row]), ""),
+      line("status", (row) => pill(columns.status[row])),
+      line("reasons", (row) => columns.reasons[row]),
+      line("error", (row) => columns.error[row] ?? ""),
+      line("visible frames", (row) => number(columns.visible_frames[row])),
+      line("area", (row) => percent(columns.area[row])),
       ...Object.entries(scores).map(([score, values]) => line(score, (row) =>
         beyond(score, values[row]) ? make("strong", { class: "beyond" }, `${number(values[row])} ✕`) : number(values[row]),
       limits(score)))));
