@@ -101,12 +101,12 @@ def _judged(
     """The rows by a gate, or as built, and the ``quality`` group that judged them."""
     if name is None:
         return rows, built.run["config"]["quality"]
-    gate = read_gate(built.storage, name)
     if not is_indexed(built):
         raise OutputError(
-            f"{built.storage} is not finished, so that gate {name} does not cover it; "
+            f"{built.storage} is not finished, so that no gate covers it; "
             "`mav build output.root=...` ends it"
         )
+    gate = read_gate(built.storage, name)
     return gate.apply(rows), gate.quality
 
 
@@ -147,13 +147,14 @@ def _facts(run: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _stages(report: RunReport) -> tuple[Bar, ...]:
-    """Busy time: its share, and what an alpha frame took of it."""
+    """Busy time, its share, and what an alpha frame took of it."""
     busy, frames = sum(report.stages_s.values()) or 1, max(1, report.frames)
-    texts = {
-        stage: f"{seconds:,.1f} s, {seconds / busy:.0%}, {number(1000 * seconds / frames)} ms a frame"
-        for stage, seconds in report.stages_s.items()
-    }
-    return bars([(stage, report.stages_s[stage], text, "plain") for stage, text in texts.items()])
+
+    def text(seconds: float) -> str:
+        frame = number(1000 * seconds / frames)
+        return f"{seconds:,.1f} s, {seconds / busy:.0%}, {frame} ms a frame"
+
+    return bars([(stage, s, text(s), "plain") for stage, s in report.stages_s.items()])
 
 
 def _busy_rate(report: RunReport) -> str | None:

@@ -202,6 +202,7 @@ function contactSheet(card) {
   const sheet = card.cloneNode(true);
   sheet.hidden = false;
   sheet.className = "card sheet";
+  for (const link of sheet.querySelectorAll("a")) link.replaceWith(link.textContent); // it leads here
   for (const view of sheet.querySelectorAll(".view")) {
     const strip = view.firstElementChild;
     view.setAttribute("viewBox", `0 0 ${strip.getAttribute("width")} ${strip.getAttribute("height")}`);
