@@ -1,7 +1,7 @@
 """All rows of a set as the page's script reads them: packed columns. Pure.
 
 One JSON of columns, deflated: equal strings beside each other cost next to nothing, and a score
-about two bytes. 10,000 masklets with all scores weigh about half a megabyte.
+about three bytes. 10,000 masklets with all scores weigh a megabyte at most.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import pyarrow.compute as pc
 from mav_pipeline.report.gates import Gate
 from mav_pipeline.schema import SCORES
 
-#: Values of scores that a page holds at most, about 4 MB of it: 90,000 masklets have all scores,
-#: the 190,000 of SA-V the quality, those with gates and a few more; the manifest has them all.
+#: Values of scores that a page holds at most, 6 MB of it: 90,000 masklets have all scores, the
+#: 190,000 of SA-V the quality, those with gates and six more; the manifest has them all.
 _VALUES = 2_000_000
 _PLAIN = ("key", "masklet", "status", "error", "shard", "width", "height", "fps")
 _COUNTS = ("frames", "visible_frames")
