@@ -181,7 +181,7 @@ def rate(times_s: NDArray[np.float64], frames: NDArray[np.float64]) -> Histogram
     rates = [f"{value:,.1f}" for value in per_s]
     mean = float(frames[later].sum()) / span
     return Histogram(
-        title="Rate over time",
+        title="rate over time",
         about="Alpha frames per second, by the times of the receipts",
         boxes=tuple(_boxes({"plain": per_s}, per_s.max() or 1.0)),
         gates=(),

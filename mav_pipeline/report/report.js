@@ -180,7 +180,7 @@ function clipView(set, key) {
   const beyond = (score, value) => value !== null &&
     bounds(score).some((gate) => (gate.upper ? value > gate.limit : value < gate.limit));
   const table = make("table", { class: "lines" },
-    make("caption", {}, "Its masklets, side by side; what lies beyond a gate is marked"),
+    make("caption", {}, "Its masklets; ✕ marks what lies beyond a gate"),
     make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "masklet"), make("th", { scope: "col" }, "gate"),
       ...rows.map((row) => make("th", { scope: "col" }, columns.masklet[row] ?? "whole clip")))),
     make("tbody", {},
