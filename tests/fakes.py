@@ -23,10 +23,13 @@ from pycocotools import mask as coco
 
 from mav_pipeline.cli import load_config
 from mav_pipeline.config import RunConfig
+from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.built import BuiltSet
+from mav_pipeline.dataset.manifest import encode_rows
 from mav_pipeline.errors import ShardError
 from mav_pipeline.interfaces import Discovery, MattingBackend, Source
 from mav_pipeline.masks import at_size, decode_rle, encode_rle
+from mav_pipeline.plan import make_plan, to_table
 from mav_pipeline.runtime.crew import Outcome, open_output
 from mav_pipeline.runtime.preflight import prepare
 from mav_pipeline.runtime.queue import Task
@@ -50,6 +53,8 @@ from mav_pipeline.schema import (
 from mav_pipeline.shard_job import Progress, ShardBuilder
 from mav_pipeline.sizing import SizeRule, source_size
 from mav_pipeline.sources import open_source
+from mav_pipeline.storage import LocalStorage
+from mav_pipeline.tables import encode_table
 
 HEIGHT, WIDTH, STEP = 48, 64, 4
 NATIVE = SizeRule(mode="native", max_pixels=1, width=1, height=1)
@@ -433,3 +438,16 @@ def build_set(run: RunConfig, backend: MattingBackend | None = None) -> BuiltSet
         for shard in built.shards:
             builder.build(shard)
     return built
+
+
+def listed_set(root: Path, rows: Sequence[dict[str, Any]]) -> BuiltSet:
+    """A set of one shard that has rows, a receipt and no tar: for what reads rows alone."""
+    output, name = LocalStorage(root), "mav-000000"
+    planned = make_plan([ClipRef("clip", (), None)], 1, {})
+    about = {"fingerprint": "f" * 64, "config": config().to_mapping()}
+    output.put(layout.RUN, json.dumps(about).encode())
+    output.put(layout.PLAN, encode_table(to_table(planned)))
+    published = receipt(name)
+    output.put(layout.data(published.manifest.name), encode_rows(rows))
+    output.put(layout.receipt(name), json.dumps(published.to_json()).encode())
+    return BuiltSet.open(output)

@@ -107,10 +107,11 @@ class PlanConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportConfig:
-    """``mav report``: masklets shown, and frames of each."""
+    """``mav report``: masklets pictured, frames of each; the gate to report by, null as built."""
 
     masklets: int
     frames: int
+    gate: str | None
 
     def __post_init__(self) -> None:
         ok = 0 <= self.masklets <= 200  # a masklet is about 0.1 MB of the page

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -108,7 +109,8 @@ class BuiltSet:
         Raises:
             OutputError: a manifest that a receipt names is missing or broken.
         """
-        tables = [self._rows_of(receipt) for receipt in self.receipts().values()]
+        with ThreadPoolExecutor(self.storage.parallel, thread_name_prefix="mav-read") as pool:
+            tables = [*pool.map(self._rows_of, self.receipts().values())]
         return pa.concat_tables(tables) if tables else SCHEMA.empty_table()
 
     def _rows_of(self, receipt: ShardReceipt) -> pa.Table:

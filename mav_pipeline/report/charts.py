@@ -1,9 +1,15 @@
-"""The geometry of a report's bars and histograms; the template draws it. Pure."""
+"""The geometry of a report's bars and histograms; the template draws it. Pure.
+
+Drawn here and not by a chart library: a report then needs no script for its charts, keeps a strict
+Content-Security-Policy, and weighs kilobytes.
+"""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +22,7 @@ _ROOM = 1.15  # the axis goes on a little behind the outermost gate
 _TAIL = 99.5  # percentile at which an axis ends where the largest value is _FAR times as large;
 _FAR = 1.5  # the last bin then gathers what lies beyond
 _ROUND = (1, 1.2, 1.6, 2, 2.4, 3, 4, 5, 6, 8, 10)  # an axis ends at one of these, times 10^n
+_UNITS = ((3600, "h"), (60, "min"), (1, "s"))
 _LEAST_END = 1e-3  # of an axis all of whose values are 0
 
 #: What a score says, in a line, and the natural end of its axis where it has one.
@@ -47,12 +54,13 @@ _ABOUT = {
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One bar: ``percent`` of the chart's width; ``tone`` names its colour."""
+    """One bar: from ``start`` on ``percent`` of the chart's width; ``tone`` names its colour."""
 
     label: str
     text: str
     percent: float
     tone: str
+    start: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +85,23 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """A score's distribution, its gates drawn in."""
+    """Columns over an axis, and the same in words and numbers for those who do not see them.
 
-    score: str
+    Attributes:
+        gates: lines drawn through the plot.
+        peak: what the highest column stands for.
+        heads: of ``numbers``, which has a row for each column that is not empty.
+    """
+
+    title: str
     about: str
     boxes: tuple[Box, ...]
     gates: tuple[Mark, ...]
     ticks: tuple[Mark, ...]
-    peak: int
+    peak: str
     summary: str
+    heads: tuple[str, ...]
+    numbers: tuple[tuple[str, ...], ...]
 
 
 def number(value: float) -> str:
@@ -105,10 +121,12 @@ def bars(entries: Sequence[tuple[str, float, str, str]]) -> tuple[Bar, ...]:
 def parts(counts: Mapping[str, int]) -> tuple[Bar, ...]:
     """One stacked bar: the share of each count in their sum."""
     whole = sum(counts.values()) or 1
-    return tuple(
-        Bar(label, f"{count:,}", round(100 * count / whole, 2), label)
-        for label, count in counts.items()
-    )
+    stack, start = [], 0
+    for label, count in counts.items():
+        share, before = (round(100 * part / whole, 2) for part in (count, start))
+        stack.append(Bar(label, f"{count:,}", share, label, before))
+        start += count
+    return tuple(stack)
 
 
 def histogram(
@@ -128,21 +146,50 @@ def histogram(
     end = end or _end(together, gates)
     edges = np.linspace(0, end, _BINS + 1)
     counts = {s: np.histogram(np.clip(v, 0, end), edges)[0] for s, v in known.items()}
-    peak = int(np.sum(list(counts.values()), axis=0).max())
-    ticks = [
-        Mark(round(PLOT_WIDTH * share, 1), number(end * share), anchor)
-        for share, anchor in ((0, "start"), (0.5, "middle"), (1, "end"))
-    ]
-    if together.max() > end:
-        ticks[-1] = Mark(PLOT_WIDTH, f"{number(end)} and more", "end")
+    sums = np.sum(list(counts.values()), axis=0)
+    beyond = together.max() > end
+    last = f"{number(end)} and more" if beyond else number(end)
+    names = [f"{number(low)} to {number(high)}" for low, high in itertools.pairwise(edges)]
+    if beyond:
+        names[-1] = f"{number(edges[-2])} and more"
     return Histogram(
-        score=score,
+        title=score,
         about=about,
-        boxes=tuple(_boxes(counts, peak)),
+        boxes=tuple(_boxes(counts, sums.max())),
         gates=tuple(_mark(gate, end) for gate in gates),
-        ticks=tuple(ticks),
-        peak=peak,
+        ticks=_ticks(number(0), number(end / 2), last),
+        peak=f"up to {_masklets(int(sums.max()))} a bar",
         summary=_summary(together, gates),
+        heads=(score, *counts),
+        numbers=_numbers(names, counts),
+    )
+
+
+def rate(times_s: NDArray[np.float64], frames: NDArray[np.float64]) -> Histogram:
+    """How fast frames were published, from the first time to the last, which differ.
+
+    Args:
+        times_s: when each shard was published, in any order.
+        frames: that it holds; those of the first were made before its time, and are left out.
+    """
+    times = times_s - times_s.min()
+    span = float(times.max())
+    later = times > 0
+    counts, edges = np.histogram(times[later], _BINS, (0, span), weights=frames[later])
+    per_s = counts / (span / _BINS)
+    names = [f"{_duration(low)} to {_duration(high)}" for low, high in itertools.pairwise(edges)]
+    rates = [f"{value:,.1f}" for value in per_s]
+    mean = float(frames[later].sum()) / span
+    return Histogram(
+        title="rate over time",
+        about="Alpha frames per second, by the times of the receipts",
+        boxes=tuple(_boxes({"plain": per_s}, per_s.max() or 1.0)),
+        gates=(),
+        ticks=_ticks("0", _duration(span / 2), _duration(span)),
+        peak=f"up to {per_s.max():,.1f} a second",
+        summary=f"{mean:,.1f} alpha frames per second, over {_duration(span)}",
+        heads=("time", "alpha frames/s"),
+        numbers=tuple(zip(names, rates, strict=True)),
     )
 
 
@@ -155,18 +202,35 @@ def _end(values: NDArray[np.float64], gates: Sequence[Gate]) -> float:
     return float(next(step for step in _ROUND if step * power >= end * (1 - 1e-9)) * power)
 
 
-def _boxes(counts: Mapping[str, NDArray[np.intp]], peak: int) -> list[Box]:
+def _boxes(heights: Mapping[str, NDArray[Any]], peak: float) -> list[Box]:
     width = PLOT_WIDTH / _BINS
     boxes, base = [], np.zeros(_BINS)
-    for tone, heights in counts.items():
-        for place, count in enumerate(heights):
-            if count:
-                height = max(PLOT_HEIGHT * float(count) / peak, 1.0)  # one in a million shows
-                top = PLOT_HEIGHT - float(base[place]) - height
+    for tone, values in heights.items():
+        for place, value in enumerate(values):
+            if value:
+                height = max(
+                    PLOT_HEIGHT * float(value) / float(peak), 1.0
+                )  # one in a million shows
+                top = max(PLOT_HEIGHT - float(base[place]) - height, 0.0)
                 x = round(place * width + 0.5, 1)
                 boxes.append(Box(x, round(top, 1), round(width - 1, 1), round(height, 1), tone))
                 base[place] += height
     return boxes
+
+
+def _numbers(
+    names: Sequence[str], counts: Mapping[str, NDArray[np.intp]]
+) -> tuple[tuple[str, ...], ...]:
+    table = zip(names, *counts.values(), strict=True)
+    return tuple((name, *(f"{c:,}" for c in row)) for name, *row in table if any(row))
+
+
+def _ticks(first: str, middle: str, last: str) -> tuple[Mark, ...]:
+    return (
+        Mark(0, first, "start"),
+        Mark(PLOT_WIDTH / 2, middle, "middle"),
+        Mark(PLOT_WIDTH, last, "end"),
+    )
 
 
 def _mark(gate: Gate, end: float) -> Mark:
@@ -180,8 +244,17 @@ def _mark(gate: Gate, end: float) -> Mark:
 
 def _summary(values: NDArray[np.float64], gates: Sequence[Gate]) -> str:
     low, middle, high = (number(float(v)) for v in np.percentile(values, (0, 50, 100)))
-    text = f"{values.size:,} masklets: lowest {low}, median {middle}, highest {high}"
+    text = f"{_masklets(values.size)}: lowest {low}, median {middle}, highest {high}"
     for gate in gates:
         beyond = values > gate.limit if gate.upper else values < gate.limit
         text += f"; {np.count_nonzero(beyond):,} beyond {gate.key}={number(gate.limit)}"
     return text
+
+
+def _masklets(count: int) -> str:
+    return f"{count:,} masklet{'' if count == 1 else 's'}"
+
+
+def _duration(seconds: float) -> str:
+    unit, name = next(u for u in _UNITS if seconds >= u[0] or u[0] == 1)
+    return f"{number(seconds / unit)} {name}"

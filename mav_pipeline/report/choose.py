@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,9 +13,7 @@ from numpy.typing import NDArray
 from mav_pipeline.report.gates import Gate
 from mav_pipeline.schema import SCORES
 
-#: Scores of which more is worse; of mask_iou less is, of area_ratio what is far from 1.
-_MORE_IS_WORSE = ("outside_mass", "core_loss", "flicker", "seam_ratio", "chunk_seam_ratio")
-_COLUMNS = ("key", "masklet", "shard", "status", *SCORES)
+_COLUMNS = ("key", "masklet", "shard", "status", "reasons", *SCORES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +21,17 @@ class Choice:
     """A masklet to picture.
 
     Attributes:
-        group: why it was chosen: ``rejected``, ``borderline``, ``worst`` or ``random``.
+        groups: why it was chosen: of ``worst``, ``best``, ``borderline`` and ``random``.
+        strain: how far it has gone towards the gate that it is closest to: 1 is at the gate.
     """
 
-    group: str
+    groups: tuple[str, ...]
     key: str
     masklet: str
     shard: str
     status: str
+    reasons: tuple[str, ...]
+    strain: float
     scores: Mapping[str, float | None]
 
     @property
@@ -40,83 +41,47 @@ class Choice:
 
 
 def choose(
-    rows: pa.Table, gates: Sequence[Gate], count: int, *, statuses: Collection[str]
+    rows: pa.Table, gates: Sequence[Gate], count: int, *, stored: NDArray[np.bool_]
 ) -> list[Choice]:
-    """At most ``count`` masklets of the manifest: a quarter each, where there are as many, of
+    """At most ``count`` masklets of the manifest, a part of them each
 
-    - rejected ones, the farthest beyond a gate first,
-    - accepted ones, the closest to a gate first,
-    - accepted ones, the worst first by the mean of their ranks over all scores,
-    - accepted ones in the order of a hash of their names.
+    - the worst and the best by quality, where there is none by their strain,
+    - the closest to a gate, on either side of it,
+    - any, in the order of a hash of their names; these fill the places that are left.
 
     Args:
-        statuses: of the masklets that the shards hold alpha of.
+        stored: of each row, whether a shard holds its alpha.
     """
     table = rows.select(_COLUMNS)
-    status = np.asarray(table["status"].to_pylist(), dtype=object)
-    there = np.asarray([name is not None for name in table["masklet"].to_pylist()], dtype=bool)
     scores = {score: table[score].to_numpy().astype(np.float64) for score in SCORES}
-    strain = _strain(scores, gates, len(status))
-    accepted = np.flatnonzero(there & (status == "accepted"))
-    rejected = np.flatnonzero(there & (status == "rejected"))
-    if "rejected" not in statuses:
-        rejected = rejected[:0]
-    rejected = rejected[np.argsort(-strain[rejected], kind="stable")]
-    groups: dict[str, Iterable[int]] = {"rejected": rejected}
+    strain = _strain(scores, gates, len(stored))
+    there = np.flatnonzero(stored)
+    quality = scores["quality"] if not np.isnan(scores["quality"][there]).all() else -strain
+    # A masklet without a quality, in a set that has some, is neither the best nor the worst.
+    ranked = there[~np.isnan(quality[there])]
+    ranked = ranked[np.argsort(quality[ranked], kind="stable")]
+    groups = {"worst": ranked, "best": ranked[::-1]}
     if gates:
-        distance = np.abs(np.log(np.maximum(strain[accepted], np.finfo(float).tiny)))
-        groups["borderline"] = accepted[np.argsort(distance, kind="stable")]
-    badness = _badness({score: values[accepted] for score, values in scores.items()})
-    groups["worst"] = accepted[np.argsort(-badness, kind="stable")]
-    groups["random"] = _shuffled(table, accepted)
-    return [_choice(table, int(index), group) for index, group in _deal(groups, count)]
-
-
-def _deal(groups: dict[str, Iterable[int]], count: int) -> list[tuple[int, str]]:
-    """Hands out ``count`` places, to each group its part of what is left, no row twice."""
-    taken: dict[int, str] = {}
-
-    def take(group: str, places: int) -> None:
-        for index in groups[group]:
-            if places <= 0:
-                return
-            if index not in taken:
-                taken[index] = group
-                places -= 1
-
-    for position, group in enumerate(groups):
-        take(group, -(-(count - len(taken)) // (len(groups) - position)))
-    take("rejected", count - len(taken))  # places that the accepted ones could not fill
-    order = list(groups)
-    return sorted(taken.items(), key=lambda item: order.index(item[1]))
+        distance = np.abs(np.log(np.maximum(strain[there], np.finfo(float).tiny)))
+        groups["borderline"] = there[np.argsort(distance, kind="stable")]
+    each, chosen = count // (len(groups) + 1), dict[int, list[str]]()
+    for group, ordered in groups.items():
+        for index in ordered[:each]:
+            chosen.setdefault(int(index), []).append(group)
+    for place, index in enumerate(_shuffled(table, there)):
+        if place < each or len(chosen) < count:
+            chosen.setdefault(index, []).append("random")
+    return [_choice(table, index, names, float(strain[index])) for index, names in chosen.items()]
 
 
 def _strain(
-    scores: dict[str, NDArray[np.float64]], gates: Sequence[Gate], count: int
+    scores: Mapping[str, NDArray[np.float64]], gates: Sequence[Gate], count: int
 ) -> NDArray[np.float64]:
     """Of each row, how far it has gone towards the gate that it is closest to."""
     strain = np.zeros(count)
     for gate in gates:
         strain = np.fmax(strain, gate.strain(scores[gate.score]))
     return strain
-
-
-def _badness(scores: dict[str, NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Mean rank over all scores, 0 for the best in each and 1 for the worst in each."""
-    bad = [scores[score] for score in _MORE_IS_WORSE]
-    bad += [-scores["mask_iou"], np.abs(np.log(np.maximum(scores["area_ratio"], 1e-6)))]
-    ranks = np.stack([_rank(values) for values in bad])
-    return np.asarray(ranks.mean(axis=0), np.float64)
-
-
-def _rank(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Ranks from 0 to 1; equal values share one, and a missing value is in the middle."""
-    rank = np.full(values.shape, 0.5)
-    known = ~np.isnan(values)
-    distinct, place = np.unique(values[known], return_inverse=True)
-    if distinct.size > 1:
-        rank[known] = place / (distinct.size - 1)
-    return rank
 
 
 def _shuffled(table: pa.Table, indices: NDArray[np.intp]) -> list[int]:
@@ -126,13 +91,15 @@ def _shuffled(table: pa.Table, indices: NDArray[np.intp]) -> list[int]:
     return [int(indices[i]) for i in sorted(range(len(hashes)), key=hashes.__getitem__)]
 
 
-def _choice(table: pa.Table, index: int, group: str) -> Choice:
+def _choice(table: pa.Table, index: int, groups: Sequence[str], strain: float) -> Choice:
     row = table.slice(index, 1).to_pylist()[0]
     return Choice(
-        group=group,
+        groups=tuple(groups),
         key=row["key"],
         masklet=row["masklet"],
         shard=row["shard"],
         status=row["status"],
+        reasons=tuple(row["reasons"] or ()),
+        strain=strain,
         scores={score: row[score] for score in SCORES},
     )

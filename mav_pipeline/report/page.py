@@ -1,12 +1,18 @@
 """Gathers what a report says and writes its page.
 
-Whatever the page shows stands in the set: no clock, no host, no path of this machine.
+Whatever the page shows stands in the set: no clock, no host, no path of this machine. A clip has no
+page of its own but a view in this one, made by its script from the rows: 50,000 clips are one file
+to write, copy and open, from a disk too, where a page may not read others; nothing stale stays
+behind a rebuild; and no id becomes a path.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from importlib import resources
 from typing import Any
 
@@ -14,10 +20,14 @@ import jinja2
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from mav_pipeline.config import ReportConfig
 from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.built import BuiltSet
+from mav_pipeline.dataset.final import is_indexed
+from mav_pipeline.dataset.gates import read_gate
+from mav_pipeline.errors import OutputError
 from mav_pipeline.report.charts import (
     PLOT_HEIGHT,
     PLOT_WIDTH,
@@ -27,22 +37,17 @@ from mav_pipeline.report.charts import (
     histogram,
     number,
     parts,
+    rate,
 )
 from mav_pipeline.report.choose import choose
 from mav_pipeline.report.gates import Gate, gates_of
+from mav_pipeline.report.masklets import in_order, pack
 from mav_pipeline.report.pictures import Sheet, sheets
-from mav_pipeline.schema import SCORES, RunReport
+from mav_pipeline.schema import RunReport, ShardReceipt
 
-_ERROR_ROWS = 100  # of the table of failures; the manifest has them all
+_ERROR_ROWS = 100  # of the table of failures, which is there without the script too
 _REASON_ROWS = 40
 _LEAST_SPAN_S = 60  # receipts are dated to the second: over less, a rate between them says nothing
-
-_GROUPS = {
-    "rejected": ("Rejected", "farthest beyond a gate first"),
-    "borderline": ("Accepted, closest to a gate", "what a tighter gate would drop first"),
-    "worst": ("Accepted, worst", "by the mean of their ranks over all scores"),
-    "random": ("Accepted, any", "in the order of a hash of their names"),
-}
 
 
 def write_report(built: BuiltSet, config: ReportConfig) -> None:
@@ -51,34 +56,61 @@ def write_report(built: BuiltSet, config: ReportConfig) -> None:
     A shard or a clip that cannot be read is named on the page.
 
     Raises:
-        OutputError: a receipt or a manifest cannot be read.
+        OutputError: a receipt, a manifest or the gate cannot be read.
     """
-    rows, run = built.rows(), built.run["config"]
-    quality = run["quality"]
-    gates = gates_of(quality)
+    as_built, run = built.rows(), built.run["config"]
+    kept = ["accepted", "rejected"] if run["quality"]["keep_rejected"] else ["accepted"]
+    stored = pc.and_(pc.is_in(as_built["status"], pa.array(kept)), as_built["masklet"].is_valid())
+    rows, quality = _judged(built, as_built, config.gate)
+    gates, report, receipts = gates_of(quality), built.report(), built.receipts()
+    script, style = _own("report.js"), _own("report.css")
     page = _template().render(
         name=str(built.storage).rstrip("/").rpartition("/")[2],
-        report=(report := built.report()),
+        script=script,
+        style=style,
+        script_hash=_csp_hash(script),
+        style_hash=_csp_hash(style),
+        report=report,
         run=built.run,
-        facts=_facts(built.run),
-        rate=_rate(report),
-        stages=bars([(k, v, f"{v:,.1f} s", "plain") for k, v in report.stages_s.items()]),
-        outcomes={"Clips": _outcome(report.clips), "Masklets": parts(report.masklets)},
-        reasons=_reasons(rows),
-        failures=_failures(rows),
-        failed=_failed_count(rows),
-        unpublished=[f for name, f in built.failures().items()],
+        gate=config.gate,
         gates_on=quality["enabled"],
+        clips=parts({key: n for key, n in report.clips.items() if key != "planned"}),
+        masklets=parts(_masklets(rows)),
+        reasons=_reasons(rows),
+        failures=_failed(rows).slice(0, _ERROR_ROWS).to_pylist(),
+        failed=_failed(rows).num_rows,
+        unpublished=list(built.failures().values()),
         histograms=_histograms(rows, gates),
         plot=(PLOT_WIDTH, PLOT_HEIGHT),
-        groups=_grouped(_sheets(built, rows, gates, config)),
+        sheets=_sheets(built, rows, np.asarray(stored), gates, config),
+        rows=rows.num_rows,
+        packed=pack(rows, gates),
+        facts=_facts(built.run),
+        shown_scores=list(dict.fromkeys(("quality", *(gate.score for gate in gates)))),
+        stages=_stages(report),
+        busy_rate=_busy_rate(report),
+        rate=_rate_over_time(receipts.values()),
         number=number,
     )
     built.storage.put(f"{layout.REPORT}/index.html", page.encode())
 
 
+def _judged(
+    built: BuiltSet, rows: pa.Table, name: str | None
+) -> tuple[pa.Table, Mapping[str, Any]]:
+    """The rows by a gate, or as built, and the ``quality`` group that judged them."""
+    if name is None:
+        return rows, built.run["config"]["quality"]
+    if not is_indexed(built):
+        raise OutputError(
+            f"{built.storage} is not finished, so that no gate covers it; "
+            "`mav build output.root=...` ends it"
+        )
+    gate = read_gate(built.storage, name)
+    return gate.apply(rows), gate.quality
+
+
 def _template() -> jinja2.Template:
-    text = resources.files("mav_pipeline.report").joinpath("report.html.j2").read_text("utf-8")
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined,
         autoescape=True,  # ids and errors come from strangers
@@ -86,7 +118,16 @@ def _template() -> jinja2.Template:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    return environment.from_string(text)
+    return environment.from_string(_own("report.html.j2"))
+
+
+def _own(name: str) -> str:
+    """A file of this package."""
+    return resources.files("mav_pipeline.report").joinpath(name).read_text("utf-8")
+
+
+def _csp_hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
 
 
 def _facts(run: Mapping[str, Any]) -> dict[str, str]:
@@ -105,19 +146,33 @@ def _facts(run: Mapping[str, Any]) -> dict[str, str]:
     return facts
 
 
-def _rate(report: RunReport) -> dict[str, str]:
-    """Throughput in words; an entry only where there is something to measure."""
-    rate = {}
+def _stages(report: RunReport) -> tuple[Bar, ...]:
+    """Busy time, its share, and what an alpha frame took of it."""
+    busy, frames = sum(report.stages_s.values()) or 1, max(1, report.frames)
+
+    def text(seconds: float) -> str:
+        frame = number(1000 * seconds / frames)
+        return f"{seconds:,.1f} s, {seconds / busy:.0%}, {frame} ms a frame"
+
+    return bars([(stage, s, text(s), "plain") for stage, s in report.stages_s.items()])
+
+
+def _busy_rate(report: RunReport) -> str | None:
     busy = sum(report.stages_s.values())
-    if busy:
-        rate["alpha frames per busy second"] = f"{report.frames / busy:,.1f}"
-    if report.wall_s >= _LEAST_SPAN_S:
-        rate["alpha frames per second, first to last receipt"] = f"{report.frames_per_s:,.1f}"
-    return rate
+    return f"{report.frames / busy:,.1f}" if busy else None
 
 
-def _outcome(clips: Mapping[str, int]) -> tuple[Bar, ...]:
-    return parts({key: count for key, count in clips.items() if key != "planned"})
+def _rate_over_time(receipts: Iterable[ShardReceipt]) -> Histogram | None:
+    found = list(receipts)
+    times = np.array([datetime.fromisoformat(r.published_at).timestamp() for r in found])
+    if not found or np.ptp(times) < _LEAST_SPAN_S:
+        return None
+    return rate(times, np.array([float(receipt.frames) for receipt in found]))
+
+
+def _masklets(rows: pa.Table) -> dict[str, int]:
+    found = Counter(rows.filter(rows["masklet"].is_valid())["status"].to_pylist())
+    return {status: found[status] for status in ("accepted", "rejected", "skipped", "failed")}
 
 
 def _reasons(rows: pa.Table) -> tuple[Bar, ...]:
@@ -134,19 +189,10 @@ def _failed(rows: pa.Table) -> pa.Table:
     return rows.filter(pc.equal(rows["status"], "failed"))
 
 
-def _failed_count(rows: pa.Table) -> int:
-    return int(_failed(rows).num_rows)
-
-
-def _failures(rows: pa.Table) -> list[dict[str, Any]]:
-    columns = ("video_id", "masklet", "shard", "reasons", "error")
-    return list(_failed(rows).select(columns).slice(0, _ERROR_ROWS).to_pylist())
-
-
 def _histograms(rows: pa.Table, gates: tuple[Gate, ...]) -> list[Histogram]:
     found = []
     by_status = {s: rows.filter(pc.equal(rows["status"], s)) for s in ("accepted", "rejected")}
-    for score in SCORES:
+    for score in in_order(gates):
         values = {s: t[score].to_numpy().astype(np.float64) for s, t in by_status.items()}
         own = [gate for gate in gates if gate.score == score]
         if (made := histogram(score, values, own)) is not None:
@@ -155,23 +201,18 @@ def _histograms(rows: pa.Table, gates: tuple[Gate, ...]) -> list[Histogram]:
 
 
 def _sheets(
-    built: BuiltSet, rows: pa.Table, gates: tuple[Gate, ...], config: ReportConfig
+    built: BuiltSet,
+    rows: pa.Table,
+    stored: NDArray[np.bool_],
+    gates: tuple[Gate, ...],
+    config: ReportConfig,
 ) -> list[Sheet]:
-    run = built.run["config"]
-    kept = ("accepted", "rejected") if run["quality"]["keep_rejected"] else ("accepted",)
+    source = built.run["config"]["source"]
     return sheets(
         built.storage,
         {name: layout.data(receipt.tar.name) for name, receipt in built.receipts().items()},
-        choose(rows, gates, config.masklets, statuses=kept),
+        choose(rows, gates, config.masklets, stored=stored),
         frames=config.frames,
-        max_pixels=run["source"]["max_pixels"],
-        frame_step=run["source"]["frame_step"],
+        max_pixels=source["max_pixels"],
+        frame_step=source["frame_step"],
     )
-
-
-def _grouped(made: list[Sheet]) -> list[tuple[str, str, list[Sheet]]]:
-    groups = []
-    for group, (title, order) in _GROUPS.items():
-        if found := [sheet for sheet in made if sheet.choice.group == group]:
-            groups.append((title, order, found))
-    return groups

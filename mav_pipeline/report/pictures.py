@@ -23,7 +23,7 @@ from mav_pipeline.report.choose import Choice
 from mav_pipeline.schema import AlphaFrame, Frame, Frames
 from mav_pipeline.sizing import SizeRule, scale
 from mav_pipeline.storage import Storage
-from mav_pipeline.video import decode_alpha, decode_png, decode_video, encode_png
+from mav_pipeline.video import decode_alpha, decode_png, decode_video
 
 _SIDE = 288  # pixels of a picture's longer side: four of them fill a page
 _WORK_PIXELS = 640 * 360  # clips are decoded at this size, so that a crop of them is still sharp
@@ -32,12 +32,13 @@ _LEAST_CROP = 0.4  # of the frame's sides: small objects keep some of their surr
 _MARGIN = 1.25  # crop over the object's box
 _SQUARE = 12  # pixels of a checkerboard square
 _LIGHT, _DARK = 225, 165
-_JPEG_QUALITY = 82  # for looking at; at this size it is 10 KB a picture
+_SEEN = 12  # of 255: fainter alpha does not widen a crop
+_LOSSY, _LOSSLESS = 80, 101  # WebP, as cv2 counts: frames to look at; masks and alpha as they are
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """An inlined image: what it shows, its data URI and its size in pixels."""
+class Strip:
+    """An inlined image of some frames, one below the other; width and height are those of one."""
 
     title: str
     uri: str
@@ -46,25 +47,18 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
-    """The pictures of one annotated frame; ``number`` counts the source video's frames."""
-
-    number: int
-    pictures: tuple[Picture, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Sheet:
     """What can be shown of a chosen masklet.
 
     Attributes:
-        rgb: whether the sample holds RGB; else the moments show mask and alpha alone.
+        numbers: of the frames shown, as the source video counts them.
+        strips: frame, mask, alpha and composite; mask and alpha where the sample has no RGB.
         problem: why there is nothing to show, or None.
     """
 
     choice: Choice
-    moments: tuple[Moment, ...] = ()
-    rgb: bool = False
+    numbers: tuple[int, ...] = ()
+    strips: tuple[Strip, ...] = ()
     problem: str | None = None
 
 
@@ -81,7 +75,7 @@ def sheets(
 
     Args:
         tars: path of each published shard's tar.
-        frames: moments of each masklet.
+        frames: shown of each masklet.
         max_pixels: a stored video with larger frames is not decoded.
         frame_step: video frames from one annotated frame to the next.
     """
@@ -146,12 +140,14 @@ class _Reader:
         visible = [place for place, shown in enumerate(entry["visible"]) if shown]
         count = min(self.frames, len(visible))
         places = [visible[int((i + 0.5) * len(visible) / count)] for i in range(count)]
-        moments = []
-        for place, alpha in sample.alpha(choice.masklet, places).items():
-            frame = sample.image(place) if rgb is None else rgb[place]
-            mask = sample.mask(entry, place)
-            moments.append(Moment(sample.numbers[place], _pictures(frame, mask, alpha)))
-        return Sheet(choice, tuple(moments), rgb=sample.has_rgb)
+        alphas = sample.alpha(choice.masklet, places)
+        masks = [sample.mask(entry, place) for place in places]
+        if rgb is not None:
+            images = [rgb[place] for place in places]
+        else:
+            images = [sample.image(place) for place in places] if sample.has_rgb else []
+        numbers = tuple(sample.numbers[place] for place in places)
+        return Sheet(choice, numbers, _strips(images, masks, list(alphas.values())))
 
 
 class _Sample:
@@ -188,10 +184,8 @@ class _Sample:
             raise ValueError(f"mask of {entry['name']} is empty on a visible frame")
         return self._scaled(decode_rle(rle).view(np.uint8) * np.uint8(255))
 
-    def image(self, place: int) -> Frame | None:
-        """RGB at a place where it is stored as an image; None where none is stored."""
-        if not self.has_rgb:
-            return None
+    def image(self, place: int) -> Frame:
+        """RGB at a place, of a sample that stores it as images."""
         stem = f"rgb.{self.numbers[place]:05d}"
         data = self.members.get(f"{stem}.jpg") or self.members[f"{stem}.png"]
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
@@ -206,28 +200,36 @@ class _Sample:
         return scale(image, self._size)
 
 
-def _pictures(frame: Frame | None, mask: AlphaFrame, alpha: AlphaFrame) -> tuple[Picture, ...]:
-    rows, columns = _crop(mask, alpha)
-    mask, alpha = _small(mask[rows, columns]), _small(alpha[rows, columns])
-    gray = (
-        _picture("mask", "png", encode_png(mask), mask),
-        _picture("alpha", "png", encode_png(alpha), alpha),
-    )
-    if frame is None:
+def _strips(
+    images: Sequence[Frame], masks: Sequence[AlphaFrame], alphas: Sequence[AlphaFrame]
+) -> tuple[Strip, ...]:
+    """Without ``images`` mask and alpha alone."""
+    rows, columns = _crop(np.maximum.reduce([*masks, *alphas]))
+
+    def small(frames: Sequence[Frame]) -> list[Frame]:
+        return [_small(frame[rows, columns]) for frame in frames]
+
+    masks, alphas = small(masks), small(alphas)
+    gray = _strip("mask", masks, _LOSSLESS), _strip("alpha", alphas, _LOSSLESS)
+    if not images:
         return gray
-    frame = _small(frame[rows, columns])
-    board = _over_checkerboard(frame, alpha)
+    frames = small(images)
+    boards = [_over_checkerboard(f, alpha) for f, alpha in zip(frames, alphas, strict=True)]
     return (
-        _picture("frame", "jpeg", _jpeg(frame), frame),
+        _strip("frame", frames, _LOSSY),
         *gray,
-        _picture("on a checkerboard", "jpeg", _jpeg(board), board),
+        _strip("on a checkerboard", boards, _LOSSY),
     )
 
 
-def _crop(mask: AlphaFrame, alpha: AlphaFrame) -> tuple[slice, slice]:
-    """Rows and columns around the object, in the shape of the frame."""
-    height, width = mask.shape
-    x, y, w, h = cv2.boundingRect(((mask > 127) | (alpha > 12)).view(np.uint8))
+def _crop(shown: AlphaFrame) -> tuple[slice, slice]:
+    """Rows and columns around the object on all frames, in the shape of the frame.
+
+    Args:
+        shown: the largest of mask and alpha on any frame.
+    """
+    height, width = shown.shape
+    x, y, w, h = cv2.boundingRect((shown > _SEEN).view(np.uint8))
     share = min(1.0, max(_MARGIN * w / width, _MARGIN * h / height, _LEAST_CROP))
     slices = []
     for start, length, whole in ((y, h, height), (x, w, width)):
@@ -253,16 +255,13 @@ def _over_checkerboard(frame: Frame, alpha: AlphaFrame) -> Frame:
     return np.rint(share * frame + (1 - share) * board).astype(np.uint8)
 
 
-def _jpeg(frame: Frame) -> bytes:
-    bgr = cv2.cvtColor(frame, cv2.COLOR_RGB2BGR)
-    ok, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+def _strip(title: str, frames: Sequence[Frame], quality: int) -> Strip:
+    below = np.concatenate(frames)
+    bgr = cv2.cvtColor(below, cv2.COLOR_RGB2BGR if below.ndim == 3 else cv2.COLOR_GRAY2BGR)
+    ok, data = cv2.imencode(".webp", bgr, [cv2.IMWRITE_WEBP_QUALITY, quality])
     assert ok
-    return data.tobytes()
-
-
-def _picture(title: str, kind: str, data: bytes, image: Frame) -> Picture:
-    uri = f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
-    return Picture(title, uri, image.shape[1], image.shape[0])
+    uri = f"data:image/webp;base64,{base64.b64encode(data.tobytes()).decode('ascii')}"
+    return Strip(title, uri, frames[0].shape[1], frames[0].shape[0])
 
 
 def _cause(error: Exception) -> str:

@@ -11,6 +11,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from types import FrameType
 
 from mav_pipeline.config import RunConfig
@@ -64,7 +65,7 @@ def _built(prepared: Prepared, config: RunConfig) -> RunReport:
                 with open_display(shards, config.runtime.progress_s) as display:
                     frames = run_shards(crew, pending, built, config, stop, display)
         if pending or not is_final(built):
-            write_report(built, config.report)
+            write_report(built, replace(config.report, gate=None))  # gates are of finished sets
             finalize(built)
         return built.report(wall_s=time.monotonic() - start, built_frames=frames)
 

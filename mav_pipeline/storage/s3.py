@@ -11,6 +11,7 @@ import contextlib
 import errno
 import functools
 import io
+import mimetypes
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -143,7 +144,10 @@ class S3Storage:
 
     def put(self, name: str, data: bytes) -> None:
         with self._errors(name):
-            self._client.put_object(Bucket=self._bucket, Key=self._key(name), Body=data)
+            kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+            self._client.put_object(
+                Bucket=self._bucket, Key=self._key(name), Body=data, ContentType=kind
+            )  # a browser opens a page by its type, and saves what has none
 
     def delete(self, name: str) -> None:
         with self._errors(name), contextlib.suppress(FileNotFoundError):

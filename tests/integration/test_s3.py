@@ -129,7 +129,8 @@ def test_objects_build_to_the_same_bytes(
     status = bucket.mav("status", f"output.root=s3://mav/{out}", "--json")
     assert status.json["shards"]["published"] == 3
     assert bucket.mav("report", f"output.root=s3://mav/{out}").code == 0
-    assert f"{out}/report/index.html" in bucket.keys(f"{out}/report/")
+    page = bucket.client.head_object(Bucket="mav", Key=f"{out}/report/index.html")
+    assert page["ContentType"] == "text/html", "a browser opens it"
 
 
 def test_a_set_is_described_and_exported_on_s3(bucket: Bucket, out: str) -> None:

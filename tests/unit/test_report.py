@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import hashlib
 import io
 import json
 import re
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -18,18 +21,21 @@ from PIL import Image
 
 from mav_pipeline import plan
 from mav_pipeline.cli import load_config
-from mav_pipeline.config import ReportConfig, RunConfig
+from mav_pipeline.config import QualityConfig, ReportConfig, RunConfig
 from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.built import BuiltSet
+from mav_pipeline.dataset.final import finalize
 from mav_pipeline.dataset.manifest import SCHEMA
 from mav_pipeline.dataset.receipts import record_failure
-from mav_pipeline.errors import ConfigError, InputError
+from mav_pipeline.errors import ConfigError, InputError, OutputError
 from mav_pipeline.masks import encode_rle
 from mav_pipeline.matting.binary import BinaryBackend
-from mav_pipeline.report import write_report
-from mav_pipeline.report.charts import PLOT_HEIGHT, PLOT_WIDTH, histogram
-from mav_pipeline.report.choose import choose
+from mav_pipeline.regate import regate
+from mav_pipeline.report import masklets, write_report
+from mav_pipeline.report.charts import PLOT_HEIGHT, PLOT_WIDTH, histogram, rate
+from mav_pipeline.report.choose import Choice, choose
 from mav_pipeline.report.gates import Gate, gates_of
+from mav_pipeline.report.masklets import pack
 from mav_pipeline.schema import (
     Clip,
     ClipMeasure,
@@ -135,13 +141,29 @@ def _build(
 
 
 def _page(built: BuiltSet, masklets: int = 24, frames: int = 3) -> str:
-    write_report(built, ReportConfig(masklets=masklets, frames=frames))
+    write_report(built, ReportConfig(masklets=masklets, frames=frames, gate=None))
     return built.storage.read("report/index.html").decode()
 
 
-def _pictures(page: str) -> list[tuple[str, Image.Image]]:
-    found = re.findall(r'<img src="data:image/\w+;base64,([^"]+)"[^>]* alt="([^"]+)"', page)
-    return [(alt, Image.open(io.BytesIO(base64.b64decode(data)))) for data, alt in found]
+def _strips(page: str) -> dict[str, list[Image.Image]]:
+    """The frames of each strip, by its label."""
+    found = {}
+    pattern = (
+        r'viewBox="0 0 (\d+) (\d+)" role="img" aria-label="([^"]+)"><image [^>]*base64,([^"]+)"'
+    )
+    for width, height, label, data in re.findall(pattern, page):
+        strip = Image.open(io.BytesIO(base64.b64decode(data)))
+        assert strip.width == int(width)
+        tops = range(0, strip.height, int(height))
+        found[label] = [strip.crop((0, top, strip.width, top + int(height))) for top in tops]
+    return found
+
+
+def _packed(page: str) -> dict[str, Any]:
+    """What the page's script reads."""
+    found = re.search(r'id="packed">([^<]*)<', page)
+    assert found
+    return json.loads(zlib.decompress(base64.b64decode(found[1])))
 
 
 def _tar(built: BuiltSet, shard: str) -> Path:
@@ -154,15 +176,25 @@ def _tar(built: BuiltSet, shard: str) -> Path:
 def test_the_page_needs_nothing_but_itself(tmp_path: Path) -> None:
     page = _page(_build(tmp_path / "my_set"))
     assert "://" not in page
-    assert "<script" not in page
-    assert re.findall(r'(?:src|href|srcset)="(?!data:image/)', page) == []
+    assert re.findall(r'(?:src|href|srcset)="(?!data:|#)', page) == []
     assert "url(" not in page
     assert "<title>my_set: " in page
     assert str(tmp_path) not in page
     assert "f" * 64 in page
     assert "mav_pipeline 1.2.3" in page
     assert "<strong>2</strong> of 2 shards" in page
-    assert "prefers-color-scheme: dark" in page
+
+
+def test_only_the_pages_own_script_and_style_may_run(tmp_path: Path) -> None:
+    page = _page(_build(tmp_path / "set"))
+    assert "default-src 'none'" in page
+    assert "unsafe" not in page
+    for tag, directive in (("script", "script-src"), ("style", "style-src")):
+        (text,) = re.findall(f"<{tag}>(.*?)</{tag}>", page, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert f"{directive} 'sha256-{digest}';" in page
+    assert " style=" not in page
+    assert not re.search(r" on[a-z]+=", page)
 
 
 def test_the_same_set_gives_the_same_bytes(tmp_path: Path) -> None:
@@ -178,16 +210,16 @@ def test_what_strangers_wrote_is_shown_and_never_run(tmp_path: Path) -> None:
     ids = _page(_build(tmp_path / "other", (HOSTILE_ID, "clip_1")))
     assert "&lt;img src=x onerror=alert(1)&gt;" in ids
     for page in (rows_and_shards, ids):
-        assert "<script" not in page
-        assert "<img src=x" not in page
+        assert HOSTILE not in page
+        assert "<img" not in page
 
 
 def test_failures_beyond_a_hundred_are_counted(tmp_path: Path) -> None:
     page = _page(_build(tmp_path / "set", [f"bad_{n:03d}" for n in range(103)]))
-    assert page.count("whole clip") == 100
+    assert page.count("<td>whole clip</td>") == 100
     assert "bad_099" in page
-    assert "bad_100" not in page
-    assert "the first 100, 3 more stand in manifest.parquet" in page
+    assert "<code>bad_100" not in page
+    assert "the first 100, 3 more stand in the table of masklets" in page
 
 
 def test_an_unfinished_build_says_so(tmp_path: Path) -> None:
@@ -209,26 +241,27 @@ def test_a_build_of_which_nothing_is_published_has_a_page(tmp_path: Path) -> Non
 @pytest.mark.parametrize("stored", ["source", "jpeg"])
 def test_a_masklet_is_shown_on_visible_frames(tmp_path: Path, stored: str, alpha: str) -> None:
     rgb = _jpegs() if stored == "jpeg" else None
-    built = _build(tmp_path / "set", ("clip_0",), f"output.alpha={alpha}", rgb=rgb)
-    pictures = dict(_pictures(_page(built)))
-    wanted = [f"clip_0 manual_000, frame {number}" for number in (4, 12, 20)]
+    page = _page(_build(tmp_path / "set", ("clip_0",), f"output.alpha={alpha}", rgb=rgb))
+    strips = _strips(page)
     titles = ("frame", "mask", "alpha", "on a checkerboard")
-    assert list(pictures) == [f"{name}: {title}" for name in wanted for title in titles]
-    assert len({picture.size for picture in pictures.values()}) == 1
-    for number, name in zip((4, 12, 20), wanted, strict=True):
-        frame = np.asarray(pictures[f"{name}: frame"], dtype=int)
-        assert abs(frame - _shade(number)[0, 0, 0]).max() < 8  # the very frame, but for the codecs
-        mask, matte = (np.asarray(pictures[f"{name}: {what}"]) for what in ("mask", "alpha"))
+    assert list(strips) == [f"clip_0 manual_000, {title}" for title in titles]
+    assert len({frame.size for strip in strips.values() for frame in strip}) == 1
+    assert "Video frames 4, 12, 20" in page
+    for number, *frames in zip((4, 12, 20), *strips.values(), strict=True):
+        frame = np.asarray(frames[0], dtype=int)
+        # The very frame, but for the codecs: its neighbours are 32 away.
+        assert abs(np.median(frame) - _shade(number)[0, 0, 0]) < 8
+        mask, matte = (np.asarray(picture.convert("L")) for picture in frames[1:3])
         assert set(np.unique(mask)) == {0, 255}
         np.testing.assert_array_equal(mask, matte)
-        board = np.asarray(pictures[f"{name}: on a checkerboard"].convert("L"), dtype=int)
+        board = np.asarray(frames[3].convert("L"), dtype=int)
         solid = mask > 0
         assert abs(np.median(board[solid]) - np.median(frame[..., 0][solid])) < 8
 
 
 def test_small_objects_are_shown_larger_than_their_frame_would(tmp_path: Path) -> None:
-    pictures = dict(_pictures(_page(_build(tmp_path / "set", ("clip_0",)))))
-    width, height = pictures["clip_0 manual_000, frame 4: mask"].size
+    strips = _strips(_page(_build(tmp_path / "set", ("clip_0",))))
+    width, height = strips["clip_0 manual_000, mask"][0].size
     assert width < WIDTH
     assert abs(width / height - WIDTH / HEIGHT) < 0.1
 
@@ -236,19 +269,19 @@ def test_small_objects_are_shown_larger_than_their_frame_would(tmp_path: Path) -
 def test_without_rgb_mask_and_alpha_are_shown(tmp_path: Path) -> None:
     page = _page(_build(tmp_path / "set", ("clip_0",), "output.rgb=none", rgb=()))
     assert "output.rgb=none" in page
-    assert [alt.rpartition(": ")[2] for alt, _ in _pictures(page)] == ["mask", "alpha"] * 3
+    assert [label.rpartition(", ")[2] for label in _strips(page)] == ["mask", "alpha"]
 
 
 def test_pictures_are_bounded(tmp_path: Path) -> None:
     built = _build(tmp_path / "set", ("clip_0", "clip_1", "clip_2"))
-    assert len(_pictures(_page(built, masklets=2, frames=1))) == 2 * 4
+    assert len(_strips(_page(built, masklets=2, frames=1))) == 2 * 4
     page = _page(built, masklets=0)
-    assert _pictures(page) == []
+    assert _strips(page) == {}
     assert "report.masklets is 0" in page
     with pytest.raises(ConfigError, match=r"report\.masklets"):
-        ReportConfig(masklets=1000, frames=1)
+        ReportConfig(masklets=1000, frames=1, gate=None)
     with pytest.raises(ConfigError, match=r"report\.frames"):
-        ReportConfig(masklets=1, frames=0)
+        ReportConfig(masklets=1, frames=0, gate=None)
 
 
 @pytest.mark.parametrize("damage", ["torn", "garbage", "missing"])
@@ -263,7 +296,7 @@ def test_an_unreadable_tar_is_named_and_the_others_are_shown(tmp_path: Path, dam
     assert "No pictures of clip_0 in mav-000000" in page
     assert f"{tar.name} cannot be read" in page
     assert str(tmp_path) not in page
-    assert {alt.split()[0] for alt, _ in _pictures(page)} == {"clip_2"}
+    assert {label.split()[0] for label in _strips(page)} == {"clip_2"}
 
 
 def test_a_tar_cut_between_members_is_named(tmp_path: Path) -> None:
@@ -277,7 +310,7 @@ def test_a_sample_that_does_not_decode_is_named(tmp_path: Path) -> None:
     built = _build(tmp_path / "set", rgb=(("rgb.mp4", b"not a video"),))
     page = _page(built)
     assert "No pictures of clip_2 in mav-000001: the sample cannot be decoded" in page
-    assert _pictures(page) == []
+    assert _strips(page) == {}
 
 
 # scores and gates
@@ -296,7 +329,34 @@ def test_rejected_masklets_are_pictured_where_they_are_kept(tmp_path: Path) -> N
     assert "none was accepted" in page
     page = _page(_build(tmp_path / "kept", ("clip_0",), *strict, "quality.keep_rejected=true"))
     assert "area_ratio_high" in page
-    assert len(_pictures(page)) == 3 * 4
+    assert len(_strips(page)) == 4
+
+
+def test_a_report_by_a_gate_has_its_outcomes_and_limits(tmp_path: Path) -> None:
+    built = _build(tmp_path / "set")
+    finalize(built)
+    quality = {**built.run["config"]["quality"], "max_area_ratio": 0.75}
+    regate(built, "strict", QualityConfig(**quality))
+    write_report(built, ReportConfig(masklets=24, frames=3, gate="strict"))
+    page = built.storage.read("report/index.html").decode()
+    assert "Judged by the gate <strong>strict</strong>" in page
+    assert ">max 0.75</text>" in page
+    assert "<strong>0</strong> masklets accepted" in page
+    columns = _packed(page)["columns"]
+    assert columns["status"] == ["rejected", "failed", "rejected"]
+    assert columns["reasons"] == ["area_ratio_high", "corrupt", "area_ratio_high"]
+    assert len(_strips(page)) == 2 * 4  # their alpha is stored, as they were accepted when built
+    assert "Judged by" not in _page(built)
+    (Path(f"{built.storage}") / layout.INDEX).unlink()
+    with pytest.raises(OutputError, match="not finished"):
+        write_report(built, ReportConfig(masklets=24, frames=3, gate="strict"))
+
+
+def test_an_unknown_gate_is_refused(tmp_path: Path) -> None:
+    built = _build(tmp_path / "set")
+    finalize(built)
+    with pytest.raises(OutputError, match=r"no gates/strict\.parquet"):
+        write_report(built, ReportConfig(masklets=24, frames=3, gate="strict"))
 
 
 def test_a_histogram_holds_every_masklet_and_its_gates_inside_the_plot() -> None:
@@ -311,13 +371,53 @@ def test_a_histogram_holds_every_masklet_and_its_gates_inside_the_plot() -> None
         assert 0 <= box.x <= box.x + box.width <= PLOT_WIDTH
         assert 0 <= box.y <= box.y + box.height <= PLOT_HEIGHT + 0.1
     assert histogram("flicker", {"accepted": np.array([np.nan])}, []) is None
+    assert sum(int(count) for row in drawn.numbers for count in row[1:]) == 4
+
+
+def test_the_rate_over_time_leaves_out_what_was_made_before_the_first_receipt() -> None:
+    drawn = rate(np.array([7200.0, 0.0, 3600.0]), np.array([7200.0, 500.0, 0.0]))
+    assert drawn.summary == "1.0 alpha frames per second, over 2 h"
+    assert drawn.numbers[-1] == ("1.94 h to 2 h", "32.0")
+    assert [row[1] for row in drawn.numbers[:-1]] == ["0.0"] * 31
+
+
+# all rows, for the page's script
+
+
+def test_every_row_reaches_the_script(tmp_path: Path) -> None:
+    packed = _packed(_page(_build(tmp_path / "set")))
+    columns, scores = packed["columns"], packed["scores"]
+    assert columns["key"] == ["clip_0", "bad_1", "clip_2"]
+    assert columns["masklet"] == ["manual_000", None, "manual_000"]
+    assert columns["status"] == ["accepted", "failed", "accepted"]
+    assert columns["reasons"] == ["", "corrupt", ""]
+    assert HOSTILE in columns["error"][1]
+    assert list(scores)[:4] == ["quality", "outside_mass", "core_loss", "area_ratio"]
+    assert {len(values) for values in (*columns.values(), *scores.values())} == {packed["rows"]}
+    limits = {(gate["score"], gate["upper"]): gate["limit"] for gate in packed["gates"]}
+    assert limits["area_ratio", False] == 0.5
+
+
+def test_scores_that_would_make_a_page_too_large_are_left_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows, gates = _rows(10), gates_of({"max_outside_mass": 0.05})
+
+    def scores() -> list[str]:
+        return list(json.loads(zlib.decompress(base64.b64decode(pack(rows, gates))))["scores"])
+
+    assert scores() == ["quality", "outside_mass", "area_ratio", "mask_iou"]
+    monkeypatch.setattr(masklets, "_VALUES", 33)
+    assert scores() == ["quality", "outside_mass", "area_ratio"]
+    monkeypatch.setattr(masklets, "_VALUES", 1)
+    assert scores() == ["quality", "outside_mass"]
 
 
 # the choice
 
 
 def _rows(count: int) -> pa.Table:
-    """Masklets whose outside mass grows from 0 to .1, rejected above .05."""
+    """Masklets whose outside mass grows from 0 to .1, rejected above .05; quality falls."""
     rows = [
         {
             "key": f"clip_{n:03d}",
@@ -328,6 +428,7 @@ def _rows(count: int) -> pa.Table:
             "outside_mass": 0.1 * n / count,
             "area_ratio": 1.0,
             "mask_iou": 0.9 if n else 0.1,
+            "quality": 1 - n / count,
         }
         for n in range(count)
     ]
@@ -335,30 +436,52 @@ def _rows(count: int) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=SCHEMA)
 
 
+def _chosen(rows: pa.Table, gates: Sequence[Gate], count: int) -> list[Choice]:
+    stored = np.array([name is not None for name in rows["masklet"].to_pylist()], bool)
+    return choose(rows, gates, count, stored=stored)
+
+
 def test_the_choice_covers_every_corner() -> None:
     gates = gates_of({"max_outside_mass": 0.05, "max_core_loss": None})
-    both = ("accepted", "rejected")
-    chosen = choose(_rows(100), gates, 12, statuses=both)
-    groups = [choice.group for choice in chosen]
-    assert groups == [g for g in ("rejected", "borderline", "worst", "random") for _ in range(3)]
-    assert [choice.key for choice in chosen[:6]] == [
-        *("clip_099", "clip_098", "clip_097"),
-        *("clip_050", "clip_049", "clip_048"),
-    ]
-    assert len({choice.name for choice in chosen}) == 12
-    assert chosen == choose(_rows(100), gates, 12, statuses=both)
+    chosen = _chosen(_rows(100), gates, 12)
+    assert len({choice.name for choice in chosen}) == len(chosen) == 12
+
+    def of(group: str) -> list[str]:
+        return [choice.key for choice in chosen if group in choice.groups]
+
+    assert of("worst") == ["clip_099", "clip_098", "clip_097"]
+    assert of("best") == ["clip_000", "clip_001", "clip_002"]
+    assert of("borderline") == ["clip_050", "clip_051", "clip_049"]
+    assert len(of("random")) >= 3
+    assert chosen[6].strain == pytest.approx(1)
+    assert chosen == _chosen(_rows(100), gates, 12)
+
+
+def test_a_small_set_has_every_group_and_no_masklet_twice() -> None:
+    chosen = _chosen(_rows(3), gates_of({"max_outside_mass": 0.05}), 24)
+    assert len(chosen) == 3
+    assert {group for choice in chosen for group in choice.groups} == {
+        *("worst", "best", "borderline", "random")
+    }
 
 
 def test_only_what_the_shards_hold_is_chosen() -> None:
-    gates = gates_of({"max_outside_mass": 0.05})
-    chosen = choose(_rows(10), gates, 50, statuses=("accepted",))
+    rows = _rows(10)
+    stored = np.array([status == "accepted" for status in rows["status"].to_pylist()], bool)
+    chosen = choose(rows, gates_of({"max_outside_mass": 0.05}), 50, stored=stored)
     assert {choice.key for choice in chosen} == {f"clip_{n:03d}" for n in range(6)}
-    everything = choose(_rows(10), gates, 50, statuses=("accepted", "rejected"))
-    assert len(everything) == 10
+
+
+def test_sets_without_quality_are_ranked_by_strain() -> None:
+    rows = _rows(10)
+    place = rows.schema.get_field_index("quality")
+    rows = rows.set_column(place, "quality", pa.nulls(len(rows), pa.float64()))
+    chosen = _chosen(rows, gates_of({"max_outside_mass": 0.05}), 4)
+    assert (chosen[0].key, chosen[0].groups[0]) == ("clip_009", "worst")
+    assert (chosen[1].key, chosen[1].groups[0]) == ("clip_000", "best")
 
 
 def test_gates_at_zero_and_sets_without_gates_are_fine() -> None:
-    assert len(choose(_rows(10), gates_of({"max_outside_mass": 0}), 4, statuses=("accepted",))) == 4
-    chosen = choose(_rows(10), (), 4, statuses=("accepted",))
-    assert {choice.group for choice in chosen} == {"worst", "random"}
-    assert choose(SCHEMA.empty_table(), (), 4, statuses=("accepted",)) == []
+    assert len(_chosen(_rows(10), gates_of({"max_outside_mass": 0}), 4)) == 4
+    assert not any("borderline" in choice.groups for choice in _chosen(_rows(10), (), 4))
+    assert _chosen(SCHEMA.empty_table(), (), 4) == []
