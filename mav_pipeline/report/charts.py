@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mav_pipeline.dataset.columns import MEANINGS
 from mav_pipeline.report.gates import Gate
 
 PLOT_WIDTH, PLOT_HEIGHT = 320, 110  # of a histogram's plot, in SVG units
@@ -25,31 +26,7 @@ _ROUND = (1, 1.2, 1.6, 2, 2.4, 3, 4, 5, 6, 8, 10)  # an axis ends at one of thes
 _UNITS = ((3600, "h"), (60, "min"), (1, "s"))
 _LEAST_END = 1e-3  # of an axis all of whose values are 0
 
-#: What a score says, in a line, and the natural end of its axis where it has one.
-_ABOUT = {
-    "outside_mass": ("Share of the alpha beyond the dilated mask: a matte that leaks", None),
-    "core_loss": ("Mean 1 - alpha inside the eroded mask: a matte with holes", None),
-    "area_ratio": ("Sum of alpha over the area of the mask", None),
-    "mask_iou": ("Overlap of alpha >= 0.5 with the mask", 1.0),
-    "softness": ("Share of the border zone that is neither opaque nor clear", 1.0),
-    "flicker": ("Change from frame to frame that the mask does not make", None),
-    "seam_ratio": ("Change at window borders over change at none", None),
-    "chunk_seam_ratio": ("Change at decode-chunk borders over change at none", None),
-    "visibility": ("Share of the masklet's frames on which the matte shows it", 1.0),
-    "truncation": ("Share of the object's outline that the frame cuts off", None),
-    "area_jitter": ("Jumps of alpha's area over the mask's, from frame to frame", None),
-    "speckle": ("Share of alpha that a 3 x 3 median takes away: noise, loose strands", None),
-    "band_width": ("Width of the soft edge / sqrt(object area)", None),
-    "band_entropy": ("Bits of doubt a pixel of the border zone", 1.0),
-    "edge_alignment": ("Agreement of alpha's edges with those of the picture", 1.0),
-    "edge_gain": ("Steepness of the picture's edges over that of alpha's", None),
-    "colour_over": ("Share of alpha on pixels coloured like the background", None),
-    "colour_under": ("Alpha that pixels coloured like the object lack", None),
-    "compositing": ("What a F + (1 - a) B leaves unexplained, over |F - B|", None),
-    "motion_flicker": ("Change of alpha along the picture's motion", None),
-    "sharpness": ("Fine over coarse detail of the picture at the border", None),
-    "quality": ("Of all scores, by docs/quality.md: 1 is faultless", 1.0),
-}
+_WHOLE = ("mask_iou", "softness", "visibility", "band_entropy", "edge_alignment", "quality")  # to 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +119,8 @@ def histogram(
     together = np.concatenate(list(known.values()))
     if not together.size:
         return None
-    about, end = _ABOUT[score]
-    end = end or _end(together, gates)
+    about = MEANINGS[score]
+    end = 1.0 if score in _WHOLE else _end(together, gates)
     edges = np.linspace(0, end, _BINS + 1)
     counts = {s: np.histogram(np.clip(v, 0, end), edges)[0] for s, v in known.items()}
     sums = np.sum(list(counts.values()), axis=0)
@@ -154,7 +131,7 @@ def histogram(
         names[-1] = f"{number(edges[-2])} and more"
     return Histogram(
         title=score,
-        about=about,
+        about=about[0].upper() + about[1:],
         boxes=tuple(_boxes(counts, sums.max())),
         gates=tuple(_mark(gate, end) for gate in gates),
         ticks=_ticks(number(0), number(end / 2), last),

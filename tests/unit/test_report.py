@@ -122,6 +122,7 @@ def _build(
         "fingerprint": "f" * 64,
         "config": config.to_mapping(),
         "weights": {},
+        "keys": {},
         "versions": {"mav_pipeline": "1.2.3"},
     }
     storage.put(layout.PLAN, encode_table(plan.to_table(planned)))
