@@ -6,6 +6,7 @@ One thread each way, so that neither bytes nor a worker's share of the CPU depen
 from __future__ import annotations
 
 import io
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -14,6 +15,7 @@ from typing import Any
 import av
 import cv2
 import numpy as np
+from PIL import Image, UnidentifiedImageError
 
 from mav_pipeline.errors import InputError
 from mav_pipeline.schema import AlphaFrame, Frame, Frames, WorkingSize
@@ -124,8 +126,7 @@ class _Kept:
         scaled = _rgb(frame, *(size.height, size.width)[:: -1 if turns % 2 else 1])
         self._frames[len(self._indices)] = pad(np.rot90(scaled, turns), size)
         if self._want_jpegs:
-            whole = np.rot90(_rgb(frame, frame.height, frame.width), turns)
-            self._jpegs.append(encode_jpeg(whole))
+            self._jpegs.append(encode_jpeg(upright(frame)))
         self._indices.append(index)
 
     def video(self, fps: float) -> DecodedVideo:
@@ -134,6 +135,11 @@ class _Kept:
         return DecodedVideo(
             *self._shape, fps, tuple(self._indices), self._size, frames, tuple(self._jpegs)
         )
+
+
+def upright(frame: av.VideoFrame) -> Frame:
+    """(H, W, 3) RGB at source resolution, as displayed."""
+    return np.rot90(_rgb(frame, frame.height, frame.width), frame.rotation // 90 % 4)
 
 
 def _rgb(frame: av.VideoFrame, height: int, width: int) -> Frame:
@@ -171,6 +177,15 @@ def decode_png(data: bytes) -> AlphaFrame:
     return np.asarray(image, dtype=np.uint8)
 
 
+def decode_image(data: bytes) -> Frame:
+    """(H, W, 3) RGB of a JPEG or PNG file. Raises ValueError where it is anything else."""
+    try:
+        with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image:
+            return np.asarray(image.convert("RGB"), dtype=np.uint8)
+    except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
+        raise ValueError(f"not a JPEG or PNG: {error}") from error
+
+
 class AlphaEncoder:
     """Encodes alpha frames to FFV1 gray in Matroska, frame by frame, the same bytes each time.
 
@@ -206,8 +221,10 @@ class AlphaEncoder:
         return self._buffer.getvalue()
 
 
-def decode_alpha(data: bytes) -> Iterator[AlphaFrame]:
-    """The (H, W) frames of a file that ``AlphaEncoder`` wrote.
+def decode_alpha(data: bytes, start: int = 0, stop: int | None = None) -> Iterator[AlphaFrame]:
+    """The (H, W) frames ``start`` to ``stop`` of a file that ``AlphaEncoder`` wrote.
+
+    The others are passed over: each frame is a packet of its own.
 
     Raises:
         ValueError: it is no such file.
@@ -216,7 +233,8 @@ def decode_alpha(data: bytes) -> Iterator[AlphaFrame]:
         with av.open(io.BytesIO(data), mode="r", format="matroska") as container:
             stream = container.streams.video[0]
             stream.codec_context.thread_count = 1
-            for frame in container.decode(stream):
+            packets = itertools.islice(container.demux(stream), start, stop)
+            for frame in itertools.chain.from_iterable(p.decode() for p in packets):
                 if frame.format.name != "gray" or frame.is_corrupt:
                     raise ValueError(f"not whole 8-bit gray frames but {frame.format.name}")
                 yield np.asarray(frame.to_ndarray(), dtype=np.uint8)

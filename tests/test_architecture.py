@@ -15,7 +15,7 @@ PACKAGE = "mav_pipeline"
 #: From the ground up; a module or package imports from its own layer or from one below.
 LAYERS = (
     ("", "schema", "errors", "typed"),
-    ("interfaces", "sizing", "storage", "masks", "video", "tables", "config", "stages"),
+    ("interfaces", "sizing", "storage", "masks", "video", "seek", "tables", "config", "stages"),
     ("plan", "quality", "metrics"),
     ("sources", "matting", "dataset"),
     ("finish", "clip_job", "shard_record", "shard_job"),
