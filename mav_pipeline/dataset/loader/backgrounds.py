@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-import cv2
 import numpy as np
+from PIL import Image
 
 from mav_pipeline.dataset.loader.order import crop_window
 from mav_pipeline.errors import ConfigError
@@ -51,11 +51,13 @@ class Backgrounds:
 
 
 def resize(image: Frame | Alpha, size: tuple[int, int]) -> Frame:
-    """(H, W) or (H, W, 3) uint8 at ``size``: by area where it shrinks, else linearly."""
+    """(H, W) or (H, W, 3) uint8 at ``size``: linearly, over the whole of the area that shrinks.
+
+    By Pillow: OpenCV's pool of threads does not survive the fork that makes a worker, which hangs.
+    """
     if image.shape[:2] == size:
         return image
-    way = cv2.INTER_AREA if image.shape[0] >= size[0] else cv2.INTER_LINEAR
-    scaled = cv2.resize(np.ascontiguousarray(image), size[::-1], interpolation=way)
+    scaled = Image.fromarray(image).resize(size[::-1], Image.Resampling.BILINEAR)
     return np.asarray(scaled, dtype=np.uint8)
 
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from random import Random
 from typing import Any, Literal, NamedTuple
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -139,7 +138,6 @@ class MatteDataset(IterableDataset[MatteSample]):
     def __iter__(self) -> Iterator[MatteSample]:
         worker, places = get_worker_info(), self._of_node()
         if worker is not None:
-            cv2.setNumThreads(1)  # as torch does: workers are the parallelism
             part = share(len(places), worker.id, worker.num_workers)
             places = places[part.start : part.stop]
         epoch = int(self._epoch)
