@@ -92,8 +92,8 @@ def test_the_lines_of_the_readme_run(undisturbed: tuple[Path, Any], tmp_path: Pa
     readme = (REPOSITORY / "README.md").read_text()
     section = readme.partition("## Train on it")[2].partition("\n## ")[0]
     (code,) = re.findall(r"^```python\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
-    seen = python("-c", f"{code}\nprint(batch['frames'].shape[1:])", cwd=tmp_path)
-    assert "torch.Size([8, 256, 256, 3])" in seen
+    seen = python("-c", f"{code}\nprint(next(iter(data))['frames'].shape)", cwd=tmp_path)
+    assert "torch.Size([4, 8, 256, 256, 3])" in seen
 
 
 def test_the_example_trains(undisturbed: tuple[Path, Any], tmp_path: Path) -> None:

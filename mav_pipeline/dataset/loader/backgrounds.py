@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -47,16 +48,19 @@ class Backgrounds:
         ground = self._grounds[int(random.integers(len(self._grounds)))]
         image = decode_image(ground.read_bytes()) if isinstance(ground, Path) else ground
         part = image[crop_window((image.shape[0], image.shape[1]), size, random)]
-        return resize(part, size)
+        return np.asarray(resize(part, size), np.uint8)
 
 
-def resize(image: Frame | Alpha, size: tuple[int, int]) -> Frame:
-    """(H, W) or (H, W, 3) uint8 at ``size``: linearly, over the whole of the area that shrinks.
+def resize(image: Any, size: tuple[int, int]) -> Any:
+    """(H, W) or (H, W, 3) at ``size``: linearly, over the whole of the area that shrinks.
 
-    By Pillow: OpenCV's pool of threads does not survive the fork that makes a worker, which hangs.
+    A bool mask is set where more than half of it is. By Pillow: OpenCV's pool of threads does not
+    survive the fork that makes a worker, which then hangs.
     """
     if image.shape[:2] == size:
         return image
+    if image.dtype == np.bool_:
+        return resize(image * np.uint8(255), size) > 127
     scaled = Image.fromarray(image).resize(size[::-1], Image.Resampling.BILINEAR)
     return np.asarray(scaled, dtype=np.uint8)
 

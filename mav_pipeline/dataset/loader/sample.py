@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NotRequired, TypedDict
 
@@ -16,7 +15,7 @@ from mav_pipeline.dataset.loader.backgrounds import Backgrounds, composite, resi
 from mav_pipeline.dataset.loader.order import crop_start, crop_window
 from mav_pipeline.dataset.loader.select import Per
 from mav_pipeline.masks import decode_rle, parse_rle
-from mav_pipeline.schema import SCORES, Alpha, Frames, Masks
+from mav_pipeline.schema import SCORES, Alpha, Frames, Mask, Masks
 
 
 class MatteSample(TypedDict):
@@ -78,45 +77,58 @@ class SampleMaker:
         """
         document, entries = _read(members, masklets)
         indices, shape = document["frame_indices"], (document["height"], document["width"])
-        size = self.size or shape
+        size, count = self.size or shape, self.frames or len(indices)
         chance = random if self.at_random else None
-        count = self.frames or len(indices)
-        start = crop_start(_seen(entries), count, chance)
+        seen = np.array([entry["visible"] for entry in entries], np.bool_)
+        start = crop_start(np.logical_or.reduce(seen), count, chance)
         stop = min(start + count, len(indices))
-        window = crop_window(shape, size, chance)
+        crop = _Crop(shape, crop_window(shape, size, chance), size, stop - start)
         #: The last frame stands in for those that a short clip lacks.
-        take = np.minimum(np.arange(count), stop - start - 1)
-
-        def stack(images: Any) -> Any:
-            """(T, H, W, ...) of the crop's images at source size."""
-            parts = []
-            for image in images:
-                if image.shape[:2] != shape:
-                    raise ValueError(f"a frame is {image.shape[:2]}, the json says {shape}")
-                parts.append(resize(image[window], size))
-            if len(parts) != stop - start:
-                raise ValueError(f"{len(parts)} frames of {stop - start} are there")
-            return np.stack(parts)[take] if len(parts) < count else np.stack(parts)
-
-        def each(stacked: Callable[[Mapping[str, Any]], Any]) -> Any:
-            """A masklet's array, or those of all with an axis for them."""
-            return np.stack([*map(stacked, entries)]) if self.per == "clip" else stacked(entries[0])
-
+        take = np.minimum(np.arange(start, start + count), stop - 1)
+        alpha = np.empty((len(entries), count, *size), np.uint8)
+        mask = np.empty(alpha.shape, np.bool_)
+        for number, entry in enumerate(entries):
+            crop.fill(alpha[number], alpha_frames(members, entry["name"], indices, start, stop))
+            crop.fill(mask[number], _masks(entry["mask"][start:stop], shape))
+        which = slice(None) if self.per == "clip" else 0
         sample = MatteSample(
             key=document["key"],
             masklet=[*masklets] if self.per == "clip" else masklets[0],
-            alpha=each(lambda e: stack(alpha_frames(members, e["name"], indices, start, stop))),
-            mask=each(lambda e: stack(_masks(e["mask"][start:stop], shape)) > 127),
-            visible=each(lambda e: np.array(e["visible"][start:stop], np.bool_)[take]),
-            frame_indices=np.array(indices[start:stop], np.int64)[take],
-            scores={name: each(functools.partial(_score, name)) for name in SCORES},
+            alpha=alpha[which],
+            mask=mask[which],
+            visible=seen[which][..., take],
+            frame_indices=np.array(indices, np.int64)[take],
+            scores={name: _scores(entries, name)[which] for name in SCORES},
         )
         if self.rgb:
-            frames = sample["frames"] = stack(rgb_frames(members, indices[start:stop]))
+            sample["frames"] = np.empty((count, *size, 3), np.uint8)
+            crop.fill(sample["frames"], rgb_frames(members, indices[start:stop]))
             if self.backgrounds is not None:
                 ground = self.backgrounds.draw(size, random)
-                sample["composite"] = composite(frames, sample["alpha"], ground)
+                sample["composite"] = composite(sample["frames"], sample["alpha"], ground)
         return sample
+
+
+@dataclass(frozen=True, slots=True)
+class _Crop:
+    """What is kept of ``frames`` images of ``shape``: a window of each, brought to ``size``."""
+
+    shape: tuple[int, int]
+    window: tuple[slice, slice]
+    size: tuple[int, int]
+    frames: int
+
+    def fill(self, target: NDArray[Any], images: Iterable[NDArray[Any]]) -> None:
+        """Puts the crops of ``images`` into ``target``, the last one wherever it has more room."""
+        count = 0
+        for image in images:
+            if image.shape[:2] != self.shape:
+                raise ValueError(f"a frame is {image.shape[:2]}, the json says {self.shape}")
+            target[count] = resize(image[self.window], self.size)
+            count += 1
+        if count != self.frames:
+            raise ValueError(f"there are {count} frames of {self.frames}")
+        target[count:] = target[count - 1]
 
 
 def _read(
@@ -136,20 +148,14 @@ def _read(
     return document, entries
 
 
-def _masks(rles: Sequence[Any], shape: tuple[int, int]) -> Iterator[NDArray[np.uint8]]:
-    """(H, W) of 0 and 255 each."""
+def _masks(rles: Sequence[Any], shape: tuple[int, int]) -> Iterator[Mask]:
+    """(H, W) each."""
     for data in rles:
         rle = parse_rle(data, *shape, role="mask")
-        mask = np.zeros(shape, np.bool_) if rle is None else decode_rle(rle)
-        yield mask.view(np.uint8) * np.uint8(255)
+        yield np.zeros(shape, np.bool_) if rle is None else decode_rle(rle)
 
 
-def _seen(entries: Sequence[Mapping[str, Any]]) -> NDArray[np.bool_]:
-    """(T,) whether any of the masklets is."""
-    frames = zip(*(entry["visible"] for entry in entries), strict=True)
-    return np.array([any(shown) for shown in frames], np.bool_)
-
-
-def _score(name: str, entry: Mapping[str, Any]) -> NDArray[np.float64]:
-    value = entry["scores"].get(name)
-    return np.array(np.nan if value is None else value, np.float64)
+def _scores(entries: Sequence[Mapping[str, Any]], name: str) -> NDArray[np.float64]:
+    """(M,) the score of each masklet, NaN where it has none."""
+    values = [entry["scores"].get(name) for entry in entries]
+    return np.array([np.nan if value is None else value for value in values], np.float64)
