@@ -6,14 +6,16 @@ One thread each way, so that neither bytes nor a worker's share of the CPU depen
 from __future__ import annotations
 
 import io
+import itertools
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Any
 
 import av
 import cv2
 import numpy as np
+from PIL import Image, UnidentifiedImageError
 
 from mav_pipeline.errors import InputError
 from mav_pipeline.schema import AlphaFrame, Frame, Frames, WorkingSize
@@ -124,8 +126,7 @@ class _Kept:
         scaled = _rgb(frame, *(size.height, size.width)[:: -1 if turns % 2 else 1])
         self._frames[len(self._indices)] = pad(np.rot90(scaled, turns), size)
         if self._want_jpegs:
-            whole = np.rot90(_rgb(frame, frame.height, frame.width), turns)
-            self._jpegs.append(encode_jpeg(whole))
+            self._jpegs.append(encode_jpeg(upright(frame)))
         self._indices.append(index)
 
     def video(self, fps: float) -> DecodedVideo:
@@ -156,10 +157,14 @@ def video_frames(
                 if last is not None and index > last:
                     return
                 if indices is None or index in indices:
-                    turns = (frame.rotation // 90) % 4
-                    yield index, np.rot90(_rgb(frame, frame.height, frame.width), turns)
+                    yield index, upright(frame)
     except (av.FFmpegError, IndexError, UnicodeDecodeError) as error:
         raise ValueError(f"not a video: {_short(error)}") from error
+
+
+def upright(frame: av.VideoFrame) -> Frame:
+    """(H, W, 3) RGB at source resolution, as displayed."""
+    return np.rot90(_rgb(frame, frame.height, frame.width), frame.rotation // 90 % 4)
 
 
 def _rgb(frame: av.VideoFrame, height: int, width: int) -> Frame:
@@ -197,71 +202,19 @@ def decode_png(data: bytes) -> AlphaFrame:
     return np.asarray(image, dtype=np.uint8)
 
 
-class _Encoder:
-    """Encodes frame by frame, the same bytes each time."""
-
-    def __init__(
-        self,
-        container: str,
-        codec: Literal["ffv1", "libx264"],
-        pixels: str,
-        shape: tuple[int, int],
-        rate: Fraction | int,
-        options: dict[str, str],
-    ) -> None:
-        self._buffer = io.BytesIO()
-        self._container = av.open(
-            self._buffer, mode="w", format=container, container_options={"fflags": "+bitexact"}
-        )
-        self._stream: Any = self._container.add_stream(codec, rate=rate, options=options)
-        self._stream.height, self._stream.width = shape
-        self._stream.pix_fmt = pixels
-        self._stream.codec_context.thread_count = 1
-        self._stream.codec_context.flags |= 1 << 23  # AV_CODEC_FLAG_BITEXACT
-        self._count = 0
-
-    def _add(self, frame: av.VideoFrame) -> None:
-        frame.pts = self._count
-        self._count += 1
-        self._container.mux(self._stream.encode(frame))
-
-    def close(self) -> bytes:
-        """Finishes the file and returns its bytes."""
-        self._container.mux(self._stream.encode(None))
-        self._container.close()
-        return self._buffer.getvalue()
+def decode_image(data: bytes) -> Frame:
+    """(H, W, 3) RGB of a JPEG or PNG file. Raises ValueError where it is anything else."""
+    try:
+        with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image:
+            return np.asarray(image.convert("RGB"), dtype=np.uint8)
+    except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
+        raise ValueError(f"not a JPEG or PNG: {error}") from error
 
 
-class AlphaEncoder(_Encoder):
-    """Alpha as FFV1 gray in Matroska.
+def decode_alpha(data: bytes, start: int = 0, stop: int | None = None) -> Iterator[AlphaFrame]:
+    """The (H, W) frames ``start`` to ``stop`` of a file that ``AlphaEncoder`` wrote.
 
-    FFV1 level 3, 4 slices, every frame a key frame: a loader seeks to any frame at no cost.
-    """
-
-    def __init__(self, height: int, width: int, rate: Fraction) -> None:
-        options = {"level": "3", "slices": "4", "slicecrc": "1", "g": "1"}
-        super().__init__("matroska", "ffv1", "gray", (height, width), rate, options)
-
-    def write(self, alpha: AlphaFrame) -> None:
-        """Appends one (H, W) frame."""
-        self._add(av.VideoFrame.from_ndarray(np.ascontiguousarray(alpha), format="gray"))
-
-
-class VideoEncoder(_Encoder):
-    """RGB as H.264 in mp4, which every player shows; sides are even."""
-
-    def __init__(self, height: int, width: int, rate: Fraction | int, crf: int) -> None:
-        options = {"crf": str(crf), "preset": "veryfast", "threads": "1"}
-        super().__init__("mp4", "libx264", "yuv420p", (height, width), rate, options)
-
-    def write(self, frame: Frame) -> None:
-        """Appends one (H, W, 3) frame."""
-        picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
-        self._add(picture.reformat(format="yuv420p", interpolation="AREA", threads=1))
-
-
-def decode_alpha(data: bytes) -> Iterator[AlphaFrame]:
-    """The (H, W) frames of a file that ``AlphaEncoder`` wrote.
+    The others are passed over: each frame is a packet of its own.
 
     Raises:
         ValueError: it is no such file.
@@ -270,7 +223,8 @@ def decode_alpha(data: bytes) -> Iterator[AlphaFrame]:
         with av.open(io.BytesIO(data), mode="r", format="matroska") as container:
             stream = container.streams.video[0]
             stream.codec_context.thread_count = 1
-            for frame in container.decode(stream):
+            packets = itertools.islice(container.demux(stream), start, stop)
+            for frame in itertools.chain.from_iterable(p.decode() for p in packets):
                 if frame.format.name != "gray" or frame.is_corrupt:
                     raise ValueError(f"not whole 8-bit gray frames but {frame.format.name}")
                 yield np.asarray(frame.to_ndarray(), dtype=np.uint8)

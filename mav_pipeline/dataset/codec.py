@@ -9,9 +9,11 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
+from mav_pipeline.encode import AlphaEncoder
 from mav_pipeline.masks import decode_rle, parse_rle
-from mav_pipeline.schema import AlphaFrame, Clip, Masklet, Rle, Sample, Verdict
-from mav_pipeline.video import AlphaEncoder, alpha_rate, decode_alpha, decode_png, encode_png
+from mav_pipeline.schema import AlphaFrame, Clip, Frame, Masklet, Rle, Sample, Verdict
+from mav_pipeline.seek import decode_frames
+from mav_pipeline.video import alpha_rate, decode_alpha, decode_image, decode_png, encode_png
 
 Member = tuple[str, bytes]
 
@@ -154,21 +156,46 @@ def masks_of(masklet: DecodedMasklet) -> np.ndarray[Any, np.dtype[np.bool_]]:
 
 
 def alpha_frames(
-    members: Mapping[str, bytes], name: str, indices: Sequence[int]
+    members: Mapping[str, bytes],
+    name: str,
+    indices: Sequence[int],
+    start: int = 0,
+    stop: int | None = None,
 ) -> Iterator[AlphaFrame]:
     """The (H, W) frames of one masklet of a sample, decoded one by one.
+
+    Args:
+        indices: ``frame_indices`` of the sample.
+        start, stop: the places in ``indices`` that are wanted; no other frame is decoded.
 
     Raises:
         ValueError: a member is missing, or is none of ours.
     """
     if (video := members.get(f"{name}.alpha.mkv")) is not None:
-        yield from decode_alpha(video)
+        yield from decode_alpha(video, start, stop)
         return
-    for index in indices:
+    for index in indices[start:stop]:
         png = members.get(f"{name}.alpha.{index:05d}.png")
         if png is None:
             raise ValueError(f"alpha of {name} is missing: it has no frame {index}")
         yield decode_png(png)
+
+
+def rgb_frames(members: Mapping[str, bytes], numbers: Sequence[int]) -> Iterator[Frame]:
+    """The (H, W, 3) RGB frames of a sample by ascending source frame numbers; decodes no other.
+
+    Raises:
+        ValueError: a member is missing, or does not decode.
+    """
+    if (video := members.get("rgb.mp4")) is not None:
+        yield from decode_frames(video, numbers)
+        return
+    for number in numbers:
+        names = (f"rgb.{number:05d}.{kind}" for kind in ("jpg", "png"))
+        image = next((members[name] for name in names if name in members), None)
+        if image is None:
+            raise ValueError(f"the sample has no RGB of frame {number}")
+        yield decode_image(image)
 
 
 def _rle_json(rle: Rle | None) -> dict[str, Any] | None:

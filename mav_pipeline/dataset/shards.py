@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -78,8 +78,12 @@ class ShardTar:
         return self._hashing.sha256.hexdigest()
 
 
-def read_samples(file: BinaryIO) -> Iterator[tuple[str, dict[str, bytes]]]:
+def read_samples(
+    file: BinaryIO, wanted: Callable[[str, str], bool] = lambda key, extension: True
+) -> Iterator[tuple[str, dict[str, bytes]]]:
     """(key, members by extension) of a shard, in order; keys split at the first dot.
+
+    Members that are not ``wanted`` are passed over unread, samples without a wanted one left out.
 
     An archive cut at a member's header reads as if it ended there (tarfile's rule); its receipt's
     size and hash, and a sample's own json, tell.
@@ -88,24 +92,26 @@ def read_samples(file: BinaryIO) -> Iterator[tuple[str, dict[str, bytes]]]:
         ValueError: the archive is torn inside a member, or a sample's members do not lie together.
     """
     seen: set[str] = set()
-    current: str | None = None
+    current = ""
     members: dict[str, bytes] = {}
     try:
-        with tarfile.open(fileobj=file, mode="r|") as tar:
+        with tarfile.open(fileobj=file, mode="r:") as tar:
             for info in tar:
                 key, _, extension = info.name.partition(".")
                 if key != current:
-                    if current is not None:
+                    if members:
                         yield current, members
                     if key in seen:
                         raise ValueError(f"sample {key} does not lie together")
                     seen.add(key)
                     current, members = key, {}
+                if not wanted(key, extension):
+                    continue
                 stream = tar.extractfile(info)
                 if stream is None or extension in members:
                     raise ValueError(f"member {info.name} is no file, or stands twice")
                 members[extension] = stream.read()
     except tarfile.TarError as error:
         raise ValueError(f"not a whole tar: {error}") from error
-    if current is not None:
+    if members:
         yield current, members

@@ -16,6 +16,7 @@ from statistics import median
 import numpy as np
 
 from mav_pipeline.config import RunConfig
+from mav_pipeline.encode import AlphaEncoder
 from mav_pipeline.masks import decode_rle
 from mav_pipeline.matting import open_backend
 from mav_pipeline.metrics import Errors
@@ -25,7 +26,7 @@ from mav_pipeline.runtime.preflight import prepare
 from mav_pipeline.runtime.progress import open_display
 from mav_pipeline.schema import Clip, ClipRef
 from mav_pipeline.sources import open_source
-from mav_pipeline.video import AlphaEncoder, alpha_rate, decode_video
+from mav_pipeline.video import alpha_rate, decode_video
 
 from ..calibration.cases import corpus, matte
 from .corpus import config

@@ -11,6 +11,7 @@ import pytest
 
 from mav_pipeline.dataset.codec import (
     StoredMasklet,
+    alpha_frames,
     alpha_writer,
     decode_sample,
     encode_sample,
@@ -101,6 +102,14 @@ def test_a_sample_reads_back_as_it_was_written(kind: Literal["ffv1", "png"]) -> 
     assert [masklet.rles for masklet in masklets] == [masklet.rles for masklet in source.masklets]
     np.testing.assert_array_equal(masks_of(masklets[0]), moving_box(3))
     assert not masks_of(masklets[1])[1].any()
+
+
+@pytest.mark.parametrize("kind", ["ffv1", "png"])
+def test_a_part_of_the_alpha_is_read_alone(kind: Literal["ffv1", "png"]) -> None:
+    members = dict(sample(clip(), kind).members)
+    for start, stop in ((0, 3), (1, 2), (1, None), (2, 9), (3, 3)):
+        frames = alpha_frames(members, "manual_000", (0, 4, 8), start, stop)
+        assert [frame[0, 0] for frame in frames] == [100, 101, 102][start:stop]
 
 
 @pytest.mark.parametrize(

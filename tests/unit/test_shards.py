@@ -43,6 +43,13 @@ def test_samples_come_back_in_their_order(tmp_path: Path) -> None:
     assert found == [(sample.key, dict(sample.members)) for sample in SAMPLES]
 
 
+def test_members_that_are_not_wanted_are_passed_over(tmp_path: Path) -> None:
+    written(tmp_path / "a.tar", SAMPLES)
+    with (tmp_path / "a.tar").open("rb") as file:
+        found = [*read_samples(file, lambda key, extension: key + extension > "sav_000002k")]
+    assert found == [("sav_000002", {"rgb.mp4": b"video", "manual_000.alpha.mkv": b"a"})]
+
+
 def test_size_and_hash_are_those_of_the_file(tmp_path: Path) -> None:
     tar = written(tmp_path / "a.tar", SAMPLES)
     data = (tmp_path / "a.tar").read_bytes()

@@ -17,11 +17,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mav_pipeline.encode import AlphaEncoder
 from mav_pipeline.errors import InputError
 from mav_pipeline.schema import Alpha
 from mav_pipeline.sizing import SizeRule
 from mav_pipeline.video import (
-    AlphaEncoder,
     DecodedVideo,
     alpha_rate,
     decode_alpha,

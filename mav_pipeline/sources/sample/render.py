@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mav_pipeline.config import SampleConfig
+from mav_pipeline.encode import VideoEncoder
 from mav_pipeline.errors import OutputError
 from mav_pipeline.schema import AlphaFrame
 from mav_pipeline.sources.sample.annotate import annotation, draw
@@ -15,7 +16,7 @@ from mav_pipeline.sources.sample.compose import compose
 from mav_pipeline.sources.sample.scene import FPS, ClipPlan, plan_clip
 from mav_pipeline.sources.sample.texture import Plane
 from mav_pipeline.storage import LocalStorage
-from mav_pipeline.video import VideoEncoder, encode_png
+from mav_pipeline.video import encode_png
 
 FOLDER = "sav_train/sav_000"
 TRUTH = "alpha_gt"

@@ -1,0 +1,104 @@
+"""The loader where a trainer meets it: a real S3 server, the README's lines, the example."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from torch.utils.data import DataLoader
+
+from mav_pipeline.dataset.loader import MatteDataset
+from mav_pipeline.errors import OutputError
+from tests import proxy, seaweed
+
+from .console import REPOSITORY
+
+pytest.importorskip("boto3")
+# From Python 3.12 on a fork beside threads warns; torch's default is a fork all the same.
+pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
+
+
+@pytest.fixture(scope="module")
+def server(undisturbed: tuple[Path, Any]) -> Iterator[seaweed.Server]:
+    """A bucket that holds the undisturbed set."""
+    root, _ = undisturbed
+    with seaweed.running() as running:
+        client = running.client()
+        client.create_bucket(Bucket="mav")
+        for path in root.rglob("*.*"):
+            client.upload_file(str(path), "mav", f"set/{path.relative_to(root)}")
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    for key, value in seaweed.ENV.items():
+        monkeypatch.setenv(key, value)
+
+
+@pytest.mark.parametrize("context", ["fork", "spawn"])
+def test_workers_read_from_s3_what_lies_in_the_folder(
+    server: seaweed.Server, undisturbed: tuple[Path, Any], context: str
+) -> None:
+    settings: dict[str, Any] = {"frames": 3, "size": (64, 64), "seed": 5}
+    there = MatteDataset("s3://mav/set", endpoint_url=server.endpoint_url, **settings)
+    here = {(s["key"], s["masklet"]): s for s in MatteDataset(undisturbed[0], **settings)}
+    loader = DataLoader(there, None, num_workers=2, multiprocessing_context=context)
+    count = 0
+    for sample in loader:
+        other = here[sample["key"], sample["masklet"]]
+        for name in ("frames", "alpha", "mask", "frame_indices"):
+            np.testing.assert_array_equal(sample[name].numpy(), other[name])
+        count += 1
+    assert count == len(here) == len(there)
+
+
+def test_a_server_that_drops_and_fails_changes_nothing(server: seaweed.Server) -> None:
+    with proxy.running(server.endpoint_url, proxy.Faults(rate=0.3, seed=2)) as hurt:
+        dataset = MatteDataset("s3://mav/set", endpoint_url=hurt.endpoint_url, frames=2)
+        assert len([*dataset]) == len(dataset)
+        assert sum(hurt.faulted.values()) > 3
+
+
+def test_a_bucket_without_a_set_is_refused(server: seaweed.Server) -> None:
+    with pytest.raises(OutputError, match="s3://mav/other holds no set"):
+        MatteDataset("s3://mav/other", endpoint_url=server.endpoint_url)
+
+
+def python(*words: str, cwd: Path) -> str:
+    """Runs a script to its end, as after ``pip install``; its output."""
+    env = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore:This DataLoader:UserWarning", *words],
+        cwd=cwd,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_lines_of_the_readme_run(undisturbed: tuple[Path, Any], tmp_path: Path) -> None:
+    (tmp_path / "mav-out").symlink_to(undisturbed[0])
+    readme = (REPOSITORY / "README.md").read_text()
+    section = readme.partition("## Train on it")[2].partition("\n## ")[0]
+    (code,) = re.findall(r"^```python\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+    seen = python("-c", f"{code}\nprint(next(iter(data))['frames'].shape)", cwd=tmp_path)
+    assert "torch.Size([4, 8, 256, 256, 3])" in seen
+
+
+def test_the_example_trains(undisturbed: tuple[Path, Any], tmp_path: Path) -> None:
+    script = str(REPOSITORY / "examples" / "train_loader.py")
+    lines = python(script, str(undisturbed[0]), "--epochs=3", cwd=tmp_path).splitlines()
+    losses = [float(line.rpartition(" ")[2]) for line in lines]
+    assert len(losses) == 3
+    assert losses[-1] < losses[0]
