@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import itertools
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -137,27 +137,17 @@ class _Kept:
         )
 
 
-def video_frames(
-    data: bytes, indices: Collection[int] | None = None
-) -> Iterator[tuple[int, Frame]]:
-    """(index, (H, W, 3) RGB) of a stored video's frames, as displayed, one by one.
-
-    Args:
-        indices: the frames wanted; None is all of them.
+def video_frames(data: bytes) -> Iterator[Frame]:
+    """The (H, W, 3) RGB frames of a stored video, as displayed, one by one.
 
     Raises:
         ValueError: it cannot be decoded.
     """
-    last = None if indices is None else max(indices, default=-1)
     try:
         with av.open(io.BytesIO(data), mode="r", metadata_errors="ignore") as container:
             stream = container.streams.video[0]
             stream.codec_context.thread_count = 1
-            for index, frame in enumerate(container.decode(stream)):
-                if last is not None and index > last:
-                    return
-                if indices is None or index in indices:
-                    yield index, upright(frame)
+            yield from map(upright, container.decode(stream))
     except (av.FFmpegError, IndexError, UnicodeDecodeError) as error:
         raise ValueError(f"not a video: {_short(error)}") from error
 

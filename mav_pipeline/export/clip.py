@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-import cv2
 import numpy as np
 
-from mav_pipeline.dataset.codec import alpha_frames
+from mav_pipeline.dataset.codec import alpha_frames, rgb_frames
 from mav_pipeline.masks import decode_rle, parse_rle
 from mav_pipeline.schema import AlphaFrame, Frame
 from mav_pipeline.video import alpha_rate, encode_jpeg, video_frames
@@ -54,7 +53,7 @@ class StoredClip:
 
     def frames(self) -> Iterator[Frame]:
         """(H, W, 3) RGB of each annotated frame."""
-        for _, frame in zip(self.indices, self._annotated(), strict=True):
+        for frame in rgb_frames(self._members, self.indices):
             if frame.shape[:2] != (self.height, self.width):
                 raise ValueError(f"a picture is {frame.shape}, not {(self.height, self.width)}")
             yield frame
@@ -66,7 +65,7 @@ class StoredClip:
         """
         video = self._members.get("rgb.mp4")
         if every and video is not None:
-            for number, frame in video_frames(video):
+            for number, frame in enumerate(video_frames(video)):
                 yield number, encode_jpeg(frame)
         elif video is not None:
             for number, frame in zip(self.indices, self.frames(), strict=True):
@@ -76,7 +75,7 @@ class StoredClip:
             stored = sorted(int(match[1]) for match in found if match)
             for number in stored if every else self.indices:
                 data = self._members.get(f"rgb.{number:05d}.jpg")
-                yield number, data or encode_jpeg(self._picture(number))
+                yield number, data or encode_jpeg(next(rgb_frames(self._members, [number])))
 
     def alpha(self, masklet: str) -> Iterator[AlphaFrame]:
         """(H, W) of each annotated frame."""
@@ -98,22 +97,3 @@ class StoredClip:
     def object_of(self, masklet: str) -> int:
         """Its number in the source."""
         return int(self._entries[masklet]["id"])
-
-    def _annotated(self) -> Iterator[Frame]:
-        video = self._members.get("rgb.mp4")
-        if video is None:
-            yield from map(self._picture, self.indices)
-        else:
-            yield from (frame for _, frame in video_frames(video, frozenset(self.indices)))
-
-    def _picture(self, number: int) -> Frame:
-        stem = f"rgb.{number:05d}"
-        data = self._members.get(f"{stem}.jpg") or self._members.get(f"{stem}.png")
-        if data is None:
-            raise ValueError(f"there is no picture {stem}")
-        # As stored, for so the source read it when the matte was made.
-        flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-        if image is None:
-            raise ValueError(f"{stem} is no picture")
-        return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
