@@ -16,6 +16,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from mav_pipeline.dataset.codec import alpha_frames, rgb_frames
 from mav_pipeline.dataset.shards import read_samples
 from mav_pipeline.errors import InputError
 from mav_pipeline.masks import decode_rle, parse_rle
@@ -23,7 +24,7 @@ from mav_pipeline.report.choose import Choice
 from mav_pipeline.schema import AlphaFrame, Frame, Frames
 from mav_pipeline.sizing import SizeRule, scale
 from mav_pipeline.storage import Storage
-from mav_pipeline.video import decode_alpha, decode_png, decode_video
+from mav_pipeline.video import decode_video
 
 _SIDE = 288  # pixels of a picture's longer side: four of them fill a page
 _WORK_PIXELS = 640 * 360  # clips are decoded at this size, so that a crop of them is still sharp
@@ -166,16 +167,13 @@ class _Sample:
 
     def alpha(self, name: str, places: Sequence[int]) -> dict[int, AlphaFrame]:
         """Alpha at the given places, which ascend."""
-        video = self.members.get(f"{name}.alpha.mkv")
-        if video is not None:
-            stream = itertools.islice(decode_alpha(video), places[-1] + 1 if places else 0)
-            found = {place: alpha for place, alpha in enumerate(stream) if place in places}
-        else:
-            names = {place: f"{name}.alpha.{self.numbers[place]:05d}.png" for place in places}
-            found = {place: decode_png(self.members[png]) for place, png in names.items()}
-        if len(found) != len(places):
-            raise ValueError(f"alpha of {name} has fewer frames than the json names")
-        return {place: self._scaled(alpha) for place, alpha in found.items()}
+        found = {}
+        for place in places:
+            alpha = next(alpha_frames(self.members, name, self.numbers, place, place + 1), None)
+            if alpha is None:
+                raise ValueError(f"alpha of {name} has fewer frames than the json names")
+            found[place] = self._scaled(alpha)
+        return found
 
     def mask(self, entry: Mapping[str, Any], place: int) -> AlphaFrame:
         """The mask at a visible place, as 0 and 255 and what scaling makes of them."""
@@ -186,12 +184,7 @@ class _Sample:
 
     def image(self, place: int) -> Frame:
         """RGB at a place, of a sample that stores it as images."""
-        stem = f"rgb.{self.numbers[place]:05d}"
-        data = self.members.get(f"{stem}.jpg") or self.members[f"{stem}.png"]
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-        if image is None:
-            raise ValueError(f"{stem} is not an image")
-        return self._scaled(np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8))
+        return self._scaled(next(rgb_frames(self.members, [self.numbers[place]])))
 
     def _scaled(self, image: Frame) -> Frame:
         if image.shape[:2] != (self._height, self._width):
