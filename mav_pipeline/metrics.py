@@ -24,7 +24,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mav_pipeline.schema import Alpha, AlphaFrame
+from mav_pipeline.schema import AlphaFrame
 
 METRICS = ("mad", "mad_t", "mse", "grad", "conn", "dtssd")
 
@@ -44,11 +44,6 @@ _THETA = 0.15 * _UNITS  # 382.5: a step below this is none
 _LEVEL = (np.arange(256) * _STEPS // 255).astype(np.uint8)  # thresholds that a value reaches
 
 _Box = tuple[slice, slice]
-
-
-def mad(alpha: Alpha, truth: Alpha) -> float:
-    """Mean absolute difference times 1000, of (H, W) frames or whole (T, H, W) mattes."""
-    return float(np.abs(alpha.astype(np.int16) - truth).mean() / 255 * 1e3)
 
 
 def mad_t(alpha: AlphaFrame, truth: AlphaFrame) -> float | None:

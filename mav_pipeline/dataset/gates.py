@@ -50,11 +50,6 @@ class Gate:
             rows = rows.set_column(place, rows.schema.field(column), self.table[column])
         return rows
 
-    def accepted(self) -> set[tuple[str, str]]:
-        """(key, masklet) of what it lets pass."""
-        columns = (self.table[name].to_pylist() for name in ("key", "masklet", "status"))
-        return {(key, name) for key, name, s in zip(*columns, strict=True) if s == "accepted"}
-
 
 def is_name(name: str) -> bool:
     """Whether a gate may be called so: the name becomes a file's."""

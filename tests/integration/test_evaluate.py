@@ -107,3 +107,5 @@ def test_closed_form_beats_the_mask_on_real_masklets(tmp_path: Path) -> None:
     assert [row["masklet"] for row in closed["masklets"]] == ["manual_001", "manual_002"]
     for metric in METRICS:
         assert closed["overall"][metric] < 2 / 3 * binary["overall"][metric], metric
+    for mask, matte in zip(binary["masklets"], closed["masklets"], strict=True):
+        assert matte["mad"] < 2 / 3 * mask["mad"], matte["masklet"]
