@@ -1,5 +1,7 @@
 """The console: verbs with Hydra overrides, one JSON object on stdout, all else on stderr.
 
+``--json`` prints the result, ``status --watch`` goes on until no shard is pending.
+
 Exit codes: 0 complete; 1 a bug, or a finding of ``verify``; 2 usage, config or preflight;
 3 failed shards or over the loss budget; 130 interrupted and resumable.
 """
@@ -28,6 +30,7 @@ from mav_pipeline.regate import regate
 from mav_pipeline.runtime.crew import open_output
 from mav_pipeline.runtime.driver import build, over_budget
 from mav_pipeline.runtime.preview import preview
+from mav_pipeline.runtime.watch import watch
 from mav_pipeline.schema import RunReport
 from mav_pipeline.sources.sample import render
 from mav_pipeline.typed import flatten, nearest
@@ -37,14 +40,16 @@ _log = logging.getLogger("mav_pipeline")
 
 OK, BUG_OR_FINDING, SETUP, INCOMPLETE, INTERRUPTED = 0, 1, 2, 3, 130
 
+JSON, WATCH = FLAGS = ("--json", "--watch")
+
 Result = tuple[int, dict[str, Any]]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one verb; returns the exit code. What it prints on stdout is the JSON of ``--json``."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    as_json = "--json" in words
-    words = [word for word in words if word != "--json"]
+    flags = {word for word in words if word in FLAGS}
+    words = [word for word in words if word not in FLAGS]
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s", force=True)
     _log.setLevel(logging.INFO)
     if not words or words[0] in ("-h", "--help", "help"):
@@ -54,17 +59,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if verb not in VERBS:
             raise ConfigError(f"there is no verb {verb!r}{nearest(verb, VERBS)}\n{usage()}")
+        if WATCH in flags and verb != "status":
+            raise ConfigError(f"{WATCH} is for mav status, not for mav {verb}")
         config = load_config(overrides)
         if verb == "regate" or (verb == "build" and config.source.root is None):
             config = resumed(config, overrides)
-        code, result = VERBS[verb][0](config)
+        code, result = _watch(config) if WATCH in flags else VERBS[verb][0](config)
     except SetupError as error:
         _log.error("%s", error)
         return SETUP
     except (Interrupted, KeyboardInterrupt) as error:
         _log.error("%s", error or "interrupted")
         return INTERRUPTED
-    if as_json:
+    if JSON in flags:
         sys.stdout.write(json.dumps(result) + "\n")
     return code
 
@@ -72,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def usage() -> str:
     """The list of verbs."""
     lines = [f"  {verb:<8} {text}" for verb, (_, text) in VERBS.items()]
-    return "usage: mav <verb> [--json] [key=value ...]\n\n" + "\n".join(lines) + "\n"
+    return f"usage: mav <verb> [{JSON}] [{WATCH}] [key=value ...]\n\n" + "\n".join(lines) + "\n"
 
 
 # configuration
@@ -195,6 +202,12 @@ def _status(config: RunConfig) -> Result:
     return OK, report.to_json()
 
 
+def _watch(config: RunConfig) -> Result:
+    report = watch(_open_built(config), config.runtime.progress_s)
+    _show_report(report)
+    return OK, report.to_json()
+
+
 def _verify(config: RunConfig) -> Result:
     result = verify(open_output(config), config.verify)
     for finding in result.findings:
@@ -253,7 +266,7 @@ VERBS: dict[str, tuple[Callable[[RunConfig], Result], str]] = {
     "sample": (_sample, "render a small corpus with known alpha under sample.root"),
     "plan": (_plan, "preflight and dry run of a build; writes nothing"),
     "build": (_build, "build or resume the set in output.root"),
-    "status": (_status, "where the build in output.root stands"),
+    "status": (_status, "where the build in output.root stands; --watch goes on till it ends"),
     "verify": (_verify, "read a set back; verify.deep=true decodes it, verify.clean=true tidies"),
     "report": (_report, "write report/index.html"),
     "regate": (_regate, "judge a finished set by other quality.* gates: gates/<name>.parquet"),

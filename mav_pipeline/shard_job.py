@@ -42,8 +42,8 @@ from mav_pipeline.schema import (
     ShardReceipt,
     ShardSpec,
 )
-from mav_pipeline.shard_record import ShardRecord, data_file
-from mav_pipeline.stages import stage_of
+from mav_pipeline.shard_record import Progress, ShardRecord, data_file
+from mav_pipeline.stages import StageTimes, stage_of
 from mav_pipeline.storage import Storage
 
 _log = logging.getLogger(__name__)
@@ -53,15 +53,6 @@ _log = logging.getLogger(__name__)
 class _Loading:
     ref: ClipRef
     future: Future[Clip | Problem]
-
-
-@dataclass(slots=True)
-class Progress:
-    """Running totals of a builder, for display only."""
-
-    clips: int = 0
-    frames: int = 0
-    failed: int = 0
 
 
 class ShardBuilder:
@@ -85,7 +76,8 @@ class ShardBuilder:
         self._rule = config.matting.size_rule(backend.multiple)
         self._loading, self._matting = threading.Lock(), threading.Lock()
         self._stop = threading.Event()
-        self._progress = Progress()
+        self._progress, self._counting = Progress(), threading.Lock()
+        self._times = StageTimes()
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="mav-load")
         self._clip_job = ClipJob(
             config=config, backend=backend, fingerprint=fingerprint, check=self._check
@@ -107,8 +99,8 @@ class ShardBuilder:
         self._stop.set()
 
     def progress(self) -> Progress:
-        """Totals so far, of finished clips."""
-        return replace(self._progress)
+        """Totals so far: clips that are done, seconds of those under way too."""
+        return replace(self._progress, stages_s=self._times.seconds())
 
     def build(self, spec: ShardSpec, attempt: int = 1, *, rebuild: bool = False) -> ShardReceipt:
         """Builds and publishes a shard; returns its receipt, another builder's if that was first.
@@ -121,7 +113,7 @@ class ShardBuilder:
             ShardError: it could not be built; nothing of it was published.
             Interrupted: ``stop`` was called.
         """
-        steps = self._steps(ShardRecord(spec), self._clips, attempt, rebuild)
+        steps = self._steps(self._record(spec), self._clips, attempt, rebuild)
         while True:
             try:
                 next(steps)
@@ -136,7 +128,10 @@ class ShardBuilder:
         Yields:
             The id of each clip before it is read; None before the shard is published.
         """
-        return self._steps(ShardRecord(spec), self._one_by_one, attempt, rebuild)
+        return self._steps(self._record(spec), self._one_by_one, attempt, rebuild)
+
+    def _record(self, spec: ShardSpec) -> ShardRecord:
+        return ShardRecord(spec, StageTimes(self._times))
 
     def _steps(
         self,
@@ -243,9 +238,8 @@ class ShardBuilder:
             with shard.times.stage("encode"):
                 tar.add(outcome.sample)
         shard.take(outcome)
-        self._progress.clips += 1
-        self._progress.frames += outcome.frames
-        self._progress.failed += outcome.status == "failed"
+        with self._counting:
+            self._progress += Progress(1, outcome.frames, outcome.status == "failed")
 
     def _publish(
         self,

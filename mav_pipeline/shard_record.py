@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -12,8 +13,26 @@ from mav_pipeline import __version__
 from mav_pipeline.clip_job import ClipOutcome
 from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.manifest import Row
-from mav_pipeline.schema import DataFile, ShardReceipt, ShardSpec
+from mav_pipeline.schema import STAGES, DataFile, ShardReceipt, ShardSpec
 from mav_pipeline.stages import StageTimes
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Running totals of finished clips, for display only; ``stages_s`` are busy seconds."""
+
+    clips: int = 0
+    frames: int = 0
+    failed: int = 0
+    stages_s: Mapping[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
+
+    def __add__(self, other: Progress) -> Progress:
+        return Progress(
+            self.clips + other.clips,
+            self.frames + other.frames,
+            self.failed + other.failed,
+            {stage: self.stages_s[stage] + other.stages_s[stage] for stage in STAGES},
+        )
 
 
 @dataclass(slots=True)

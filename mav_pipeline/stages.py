@@ -13,9 +13,14 @@ _NOTE = "stage: "
 
 
 class StageTimes:
-    """Adds up wall time spent in each of ``STAGES``."""
+    """Adds up wall time spent in each of ``STAGES``.
 
-    def __init__(self) -> None:
+    Args:
+        total: of several; gets the same seconds.
+    """
+
+    def __init__(self, total: StageTimes | None = None) -> None:
+        self._total = total
         self._seconds = dict.fromkeys(STAGES, 0.0)
         self._lock = threading.Lock()
 
@@ -29,8 +34,13 @@ class StageTimes:
             error.add_note(f"{_NOTE}{name}")
             raise
         finally:
-            with self._lock:
-                self._seconds[name] += time.perf_counter() - start
+            self._add(name, time.perf_counter() - start)
+
+    def _add(self, name: str, seconds: float) -> None:
+        with self._lock:
+            self._seconds[name] += seconds
+        if self._total is not None:
+            self._total._add(name, seconds)
 
     def seconds(self) -> dict[str, float]:
         """Seconds by stage, to the millisecond."""

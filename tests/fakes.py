@@ -10,7 +10,7 @@ import copy
 import functools
 import io
 import json
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from mav_pipeline.errors import ShardError
 from mav_pipeline.interfaces import Discovery, MattingBackend, Source
 from mav_pipeline.masks import at_size, decode_rle, encode_rle
 from mav_pipeline.plan import make_plan, to_table
-from mav_pipeline.runtime.crew import Outcome, open_output
+from mav_pipeline.runtime.crew import CrewState, Outcome, open_output
 from mav_pipeline.runtime.preflight import prepare
 from mav_pipeline.runtime.queue import Task
 from mav_pipeline.schema import (
@@ -50,7 +50,8 @@ from mav_pipeline.schema import (
     Seams,
     ShardReceipt,
 )
-from mav_pipeline.shard_job import Progress, ShardBuilder
+from mav_pipeline.shard_job import ShardBuilder
+from mav_pipeline.shard_record import Progress
 from mav_pipeline.sizing import SizeRule, source_size
 from mav_pipeline.sources import open_source
 from mav_pipeline.storage import LocalStorage
@@ -363,29 +364,10 @@ class FakeCrew:
         result = endings[task.attempt - 1] if failed else receipt(task.spec.name)
         return [Outcome(task, result)]
 
-    def workers(self) -> int:
-        return 1
-
-    def progress(self) -> Progress:
-        return Progress()
+    def state(self) -> CrewState:
+        return CrewState(Progress(), working=1)
 
     def close(self) -> None: ...
-
-
-class FakeDisplay:
-    """Counts what it is told."""
-
-    def __init__(self) -> None:
-        self.told: Counter[str] = Counter()
-
-    def shard_published(self) -> None:
-        self.told["published"] += 1
-
-    def shard_failed(self) -> None:
-        self.told["failed"] += 1
-
-    def update(self, totals: Progress, workers: int, waiting: int) -> None:
-        self.told["updates"] += 1
 
 
 # sets

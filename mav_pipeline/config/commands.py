@@ -99,10 +99,23 @@ class SampleConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanConfig:
-    """``mav plan``: clips whose annotations are read for the estimate, and the rate to assume."""
+    """``mav plan``: what its estimates rest on.
+
+    Attributes:
+        probe_clips: clips whose annotations are read.
+        frames_per_s: the rate of one worker to assume; null takes a measured one.
+        measure: clips that are matted here, for the rate; 0 takes it from receipts, if any.
+    """
 
     probe_clips: int
     frames_per_s: float | None
+    measure: int
+
+    def __post_init__(self) -> None:
+        require(self.probe_clips >= 1, "plan.probe_clips", "at least 1", self.probe_clips)
+        require(self.measure >= 0, "plan.measure", "at least 0", self.measure)
+        ok = self.frames_per_s is None or self.frames_per_s > 0
+        require(ok, "plan.frames_per_s", "null or above 0", self.frames_per_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

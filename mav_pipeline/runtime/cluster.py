@@ -22,12 +22,12 @@ from ray.exceptions import (
 
 from mav_pipeline.config import RunConfig
 from mav_pipeline.errors import SetupError, ShardError
-from mav_pipeline.runtime.crew import Outcome
+from mav_pipeline.runtime.crew import CrewState, Outcome
 from mav_pipeline.runtime.hand import CALLS, Actor, Hand, cause_of, went
 from mav_pipeline.runtime.queue import Lost, Task
 from mav_pipeline.runtime.slots import Slots
 from mav_pipeline.schema import ShardReceipt
-from mav_pipeline.shard_job import Progress
+from mav_pipeline.shard_record import Progress
 
 _log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class RayCrew:
         self._gone = Progress()  # totals of workers that are no more
         self._ended: list[Outcome] = []
         self._next_fit = self._next_swap = self._next_look = 0.0
-        self._joined = False
+        self._joined, self._gpus = False, 0.0
         self._slots = Slots(config)
 
     def start(self) -> None:
@@ -107,19 +107,16 @@ class RayCrew:
         outcomes, self._ended = self._ended, []
         return outcomes
 
-    def workers(self) -> int:
-        return sum(hand.starting is None for hand in self._hands)
-
-    def progress(self) -> Progress:
+    def state(self) -> CrewState:
         if time.monotonic() >= self._next_look:
             self._next_look = time.monotonic() + _LOOK_S
             for hand in self._hands:
                 hand.look()
-        parts = [self._gone, *(hand.progress for hand in self._hands)]
-        return Progress(
-            clips=sum(part.clips for part in parts),
-            frames=sum(part.frames for part in parts),
-            failed=sum(part.failed for part in parts),
+        return CrewState(
+            totals=sum((hand.progress for hand in self._hands), self._gone),
+            working=self._working(),
+            starting=len(self._hands) - self._working(),
+            gpus=self._gpus,
         )
 
     def close(self) -> None:
@@ -131,10 +128,15 @@ class RayCrew:
 
     # workers
 
+    def _working(self) -> int:
+        return sum(hand.starting is None for hand in self._hands)
+
     def _hire(self) -> Hand:
+        resources = self._slots.resources()
+        self._gpus = resources.get("num_gpus", 0.0)
         actor: Any = (
             ray.remote(Actor)
-            .options(max_concurrency=CALLS, max_restarts=0, **self._slots.resources())
+            .options(max_concurrency=CALLS, max_restarts=0, **resources)
             .remote(self._config.to_mapping(), self._fingerprint)
         )
         hand = Hand(actor, actor.start.remote())
@@ -146,7 +148,7 @@ class RayCrew:
         if self._hands and time.monotonic() < self._next_fit:
             return
         self._next_fit = time.monotonic() + _FIT_S
-        wanted = max(1, min(self._slots.wanted(self.workers()), outstanding))
+        wanted = max(1, min(self._slots.wanted(self._working()), outstanding))
         while len(self._hands) < wanted:
             self._hire()
         spare = [hand for hand in self._hands if hand.starting is not None or hand.is_idle]
@@ -255,6 +257,4 @@ class RayCrew:
     def _let_go(self, hand: Hand) -> None:
         ray.kill(hand.actor)
         self._hands.remove(hand)
-        self._gone.clips += hand.progress.clips
-        self._gone.frames += hand.progress.frames
-        self._gone.failed += hand.progress.failed
+        self._gone += hand.progress

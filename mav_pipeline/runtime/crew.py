@@ -10,7 +10,8 @@ from mav_pipeline.errors import ShardError
 from mav_pipeline.matting import open_backend
 from mav_pipeline.runtime.queue import Lost, Task
 from mav_pipeline.schema import ShardReceipt
-from mav_pipeline.shard_job import Progress, ShardBuilder
+from mav_pipeline.shard_job import ShardBuilder
+from mav_pipeline.shard_record import Progress
 from mav_pipeline.sources import open_source
 from mav_pipeline.storage import Storage, open_storage
 
@@ -21,6 +22,23 @@ class Outcome:
 
     task: Task
     result: ShardReceipt | ShardError | Lost
+
+
+@dataclass(frozen=True, slots=True)
+class CrewState:
+    """Who is at work, for display.
+
+    Attributes:
+        totals: since the start, of workers that are no more too.
+        working: workers that are ready.
+        starting: workers that wait for a slot, or set up.
+        gpus: that one worker holds.
+    """
+
+    totals: Progress
+    working: int
+    starting: int = 0
+    gpus: float = 0.0
 
 
 class Crew(Protocol):
@@ -50,12 +68,8 @@ class Crew(Protocol):
         """Tasks that have ended since the last call, after at most ``timeout_s``."""
         ...
 
-    def workers(self) -> int:
-        """Workers at work now."""
-        ...
-
-    def progress(self) -> Progress:
-        """Totals since the start, for display."""
+    def state(self) -> CrewState:
+        """Where it stands now."""
         ...
 
     def close(self) -> None:

@@ -23,8 +23,9 @@ from mav_pipeline.report import write_report
 from mav_pipeline.runtime.crew import Crew
 from mav_pipeline.runtime.local import LocalCrew
 from mav_pipeline.runtime.preflight import Prepared, prepare
-from mav_pipeline.runtime.progress import Display, open_display
+from mav_pipeline.runtime.progress import Show, open_display
 from mav_pipeline.runtime.queue import Lost, ShardQueue, Task
+from mav_pipeline.runtime.tally import Tally
 from mav_pipeline.schema import RunReport, ShardFailure, ShardReceipt
 from mav_pipeline.storage import Storage
 
@@ -61,9 +62,10 @@ def _built(prepared: Prepared, config: RunConfig) -> RunReport:
                 crew.start()
                 listen()  # ray.init has put its own handler in the place of ours
                 built = prepared.begin()
-                shards = [task.spec for task in pending]
-                with open_display(shards, config.runtime.progress_s) as display:
-                    frames = run_shards(crew, pending, built, config, stop, display)
+                title = f"mav build {config.output.root}"
+                with open_display(title, config.runtime.progress_s) as show:
+                    shows = [show, *_telemetry(config, prepared.fingerprint)]
+                    frames = run_shards(crew, pending, built, config, stop, shows)
         if pending or not is_final(built):
             write_report(built, replace(config.report, gate=None))  # gates are of finished sets
             finalize(built)
@@ -84,15 +86,27 @@ def _open_crew(config: RunConfig, fingerprint: str) -> Crew:
     return RayCrew(config, fingerprint)
 
 
+def _telemetry(config: RunConfig, fingerprint: str) -> list[Show]:
+    """What a cluster's monitoring is told by; nobody asks a process of its own."""
+    if config.runtime.name == "local":
+        return []
+    from mav_pipeline.runtime.telemetry import Telemetry  # ray is an extra
+
+    return [Telemetry(fingerprint).show]
+
+
 def run_shards(
     crew: Crew,
     tasks: Sequence[Task],
     built: BuiltSet,
     config: RunConfig,
     stop: threading.Event,
-    display: Display,
+    shows: Sequence[Show],
 ) -> int:
     """Does ``tasks`` with ``crew``; every one ends with a receipt or a failure record.
+
+    Args:
+        shows: are told where the run stands, about every second.
 
     Returns:
         Alpha frames in the shards that were published.
@@ -103,6 +117,7 @@ def run_shards(
         max_attempts=config.runtime.max_attempts,
         retry_wait_s=config.runtime.retry_wait_s,
     )
+    tally = Tally([task.spec for task in tasks], time.monotonic())
     while queue:
         if stop.is_set():
             raise Interrupted("stopped by a signal; the same command goes on from here")
@@ -113,17 +128,22 @@ def run_shards(
             if isinstance(result, ShardReceipt):
                 queue.published(task)
                 frames += result.frames
-                display.shard_published()
+                tally.published(result)
                 continue
             if isinstance(result, Lost):
                 failure = queue.lost(task, result, time.monotonic())
             else:
                 _log.warning("%s attempt %d: %s", task.spec.name, task.attempt, result)
                 failure = queue.failed(task, result, time.monotonic())
-            if failure is not None:
-                display.shard_failed()
+            if failure is None:
+                tally.again(task.spec.name, result.why if isinstance(result, Lost) else str(result))
+            else:
+                tally.failed(failure)
                 _record(built.storage, failure)
-        display.update(crew.progress(), crew.workers(), len(queue))
+        building, waiting = queue.outstanding - len(queue), len(queue)
+        view = tally.view(crew.state(), building=building, waiting=waiting, now=time.monotonic())
+        for show in shows:
+            show(view)
     return frames
 
 

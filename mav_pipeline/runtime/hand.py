@@ -11,7 +11,7 @@ from ray.exceptions import ActorDiedError, RayError, RayTaskError
 
 from mav_pipeline.runtime.queue import Task
 from mav_pipeline.runtime.worker import Worker
-from mav_pipeline.shard_job import Progress
+from mav_pipeline.shard_record import Progress
 
 _IN_FLIGHT = 2  # a worker's shard, and the next one
 CALLS = _IN_FLIGHT + 1  # and room for a look at its progress

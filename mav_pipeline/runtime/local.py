@@ -8,10 +8,9 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from mav_pipeline.config import RunConfig
 from mav_pipeline.errors import ShardError
-from mav_pipeline.runtime.crew import Outcome, open_builder
+from mav_pipeline.runtime.crew import CrewState, Outcome, open_builder
 from mav_pipeline.runtime.queue import Task
 from mav_pipeline.schema import ShardReceipt
-from mav_pipeline.shard_job import Progress
 
 _IN_FLIGHT = 2  # one being matted, the next one loading
 
@@ -40,11 +39,8 @@ class LocalCrew:
         done, _ = wait(self._running, timeout_s, FIRST_COMPLETED)
         return [Outcome(self._running.pop(future), _result(future)) for future in done]
 
-    def workers(self) -> int:
-        return 1
-
-    def progress(self) -> Progress:
-        return self._builder.progress()
+    def state(self) -> CrewState:
+        return CrewState(self._builder.progress(), working=1)
 
     def close(self) -> None:
         self._builder.stop()

@@ -10,7 +10,7 @@ from mav_pipeline.config import RunConfig
 from mav_pipeline.runtime.crew import open_builder
 from mav_pipeline.runtime.queue import Task
 from mav_pipeline.schema import ShardReceipt
-from mav_pipeline.shard_job import Progress
+from mav_pipeline.shard_record import Progress
 
 
 class Worker:

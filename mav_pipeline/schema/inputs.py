@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 
@@ -58,11 +58,15 @@ class ClipRef:
 
 @dataclass(frozen=True, slots=True)
 class ClipMeasure:
-    """What a clip will give: ``alpha_frames`` of ``pixels`` each, from ``masklets`` masklets."""
+    """What a clip will give: ``alpha_frames`` of ``pixels`` each, from ``masklets`` masklets.
+
+    ``skipped`` counts its other masklets by the reason that their rows will have.
+    """
 
     masklets: int
     alpha_frames: int
     pixels: int
+    skipped: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -163,15 +163,29 @@ def guard_frames(annotated: int, config: SourceConfig, role: str) -> None:
         raise _skipped("max_frames", cause, role)
 
 
+def guard_pixels(height: int, width: int, config: SourceConfig, role: str) -> None:
+    """Raises InputError (skipped) where a frame is larger than ``source.max_pixels``."""
+    if height * width > config.max_pixels:
+        cause = f"{width}x{height} is {width * height} pixels, source.max_pixels is "
+        raise _skipped("max_pixels", f"{cause}{config.max_pixels}", role)
+
+
 def screened(masklet: Masklet, config: SourceConfig) -> Masklet:
     """The masklet, with a problem where it is empty throughout or a speck."""
+    if masklet.problem is not None:
+        return masklet
     areas = [rle.area for rle in masklet.rles if rle is not None]
-    if masklet.problem is None and not areas:
-        return replace(masklet, problem=Problem("skipped", "empty", "visible on no frame"))
-    if masklet.problem is None and max(areas) < config.min_area:
-        message = f"covers at most {max(areas)} pixels, source.min_area is {config.min_area}"
-        return replace(masklet, problem=Problem("skipped", "speck", message))
-    return masklet
+    return replace(masklet, problem=too_small(max(areas, default=0), config))
+
+
+def too_small(area: int, config: SourceConfig) -> Problem | None:
+    """Why a masklet that covers at most ``area`` pixels of a frame is skipped, if it is."""
+    if area == 0:
+        return Problem("skipped", "empty", "visible on no frame")
+    if area < config.min_area:
+        message = f"covers at most {area} pixels, source.min_area is {config.min_area}"
+        return Problem("skipped", "speck", message)
+    return None
 
 
 def _skipped(reason: str, cause: str, role: str) -> InputError:

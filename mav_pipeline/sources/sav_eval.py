@@ -39,6 +39,7 @@ from mav_pipeline.sources.listing import (
     Tear,
     guard_bytes,
     guard_frames,
+    guard_pixels,
     list_source,
     screened,
     torn,
@@ -81,12 +82,21 @@ class SavEval:
         return Discovery(with_torn(refs, listing), listing.tars)
 
     def measure(self, ref: ClipRef) -> ClipMeasure:
-        """See ``Source.measure``; counts PNGs, so an empty one counts as shown."""
+        """See ``Source.measure``; counts PNGs, so an empty one counts as shown.
+
+        Where a PNG holds every object, the first one's number stands for all.
+        """
+        guard_bytes(ref.files, self._config)
         masks = ref.role("mask")
-        first = read_ref(self._storage, masks[0])
-        height, width = read_png(first, role="mask").shape
+        guard_frames(len({_number(file) for file in masks}), self._config, "mask")
+        first = read_png(read_ref(self._storage, masks[0]), role="mask")
+        height, width = first.shape
+        guard_pixels(height, width, self._config, "mask")
         owners = {_object(file, ref.video_id) for file in masks}
-        return ClipMeasure(len(owners), len(masks), height * width)
+        if owners == {None}:
+            count = max(1, len({label for label, _ in _objects(first, None)} - {_VOID}))
+            return ClipMeasure(count, count * len(masks), first.size)
+        return ClipMeasure(len(owners), len(masks), first.size)
 
     def load(self, ref: ClipRef, rule: SizeRule) -> Clip:
         """See ``Source.load``."""

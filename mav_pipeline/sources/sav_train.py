@@ -8,6 +8,7 @@ counts are floats.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -22,8 +23,10 @@ from mav_pipeline.sources.listing import (
     Tear,
     guard_bytes,
     guard_frames,
+    guard_pixels,
     list_source,
     screened,
+    too_small,
     torn,
     with_torn,
 )
@@ -94,16 +97,24 @@ class SavTrain:
 
     def measure(self, ref: ClipRef) -> ClipMeasure:
         """See ``Source.measure``."""
+        guard_bytes(ref.files, self._config)
         masklets = alpha_frames = pixels = 0
-        for kind in self._kinds:
-            for file in ref.role(kind):
-                annotation = _parse(read_ref(self._storage, file), kind)
-                columns = list(zip(*annotation.frames, strict=True))
-                shown = [sum(map(_is_shown, column)) for column in columns]
-                masklets += sum(count > 0 for count in shown)
-                alpha_frames += sum(shown)
-                pixels = (annotation.height or 0) * (annotation.width or 0)
-        return ClipMeasure(masklets, alpha_frames, pixels)
+        skipped = Counter[str]()
+        for file in (file for kind in self._kinds for file in ref.role(kind)):
+            annotation = _parse(read_ref(self._storage, file), file.role)
+            guard_frames(len(annotation.frames), self._config, file.role)
+            height, width = annotation.height or 0, annotation.width or 0
+            guard_pixels(height, width, self._config, file.role)
+            pixels = height * width
+            for column in zip(*annotation.frames, strict=True):
+                areas = [_area(rle) for rle in column]
+                problem = too_small(max(areas), self._config)
+                if problem is not None:
+                    skipped[problem.reason] += 1
+                    continue
+                masklets += 1
+                alpha_frames += sum(area > 0 for area in areas)
+        return ClipMeasure(masklets, alpha_frames, pixels, skipped)
 
     def load(self, ref: ClipRef, rule: SizeRule) -> Clip:
         """See ``Source.load``."""
@@ -172,12 +183,12 @@ class SavTrain:
         )
 
 
-def _is_shown(rle: Any) -> bool:
-    """Whether a mask is more than one run of zeros, without decoding it."""
+def _area(rle: Any) -> int:
+    """Pixels of a mask, without decoding it; 0 where it is none."""
     try:
-        return rle is not None and len(run_lengths(rle["counts"].encode())) > 1
+        return 0 if rle is None else int(sum(run_lengths(rle["counts"].encode())[1::2]))
     except (TypeError, KeyError, AttributeError, ValueError):
-        return False
+        return 0
 
 
 def _parse(data: bytes, role: str) -> _Annotation:

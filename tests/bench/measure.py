@@ -23,7 +23,6 @@ from mav_pipeline.metrics import Errors
 from mav_pipeline.runtime.driver import run_shards
 from mav_pipeline.runtime.local import LocalCrew
 from mav_pipeline.runtime.preflight import prepare
-from mav_pipeline.runtime.progress import open_display
 from mav_pipeline.schema import Clip, ClipRef
 from mav_pipeline.sources import open_source
 from mav_pipeline.video import alpha_rate, decode_video
@@ -79,13 +78,11 @@ def build_rate(
     """
     shutil.rmtree(str(settings.output.root), ignore_errors=True)
     prepared = prepare(settings, writes=True)
-    shards = prepared.plan.shards
     with contextlib.closing(crew_of(settings, prepared.fingerprint)) as crew:  # type: ignore[type-var]
         crew.start()  # type: ignore[attr-defined]
         built = prepared.begin()
         start = time.perf_counter()
-        with open_display(shards, 1e9) as display:
-            run_shards(crew, prepared.pending, built, settings, threading.Event(), display)  # type: ignore[arg-type]
+        run_shards(crew, prepared.pending, built, settings, threading.Event(), [])  # type: ignore[arg-type]
         seconds = time.perf_counter() - start
     report = built.report()
     assert report.state == "complete"
@@ -234,8 +231,7 @@ def peak(source: str, out: str, matting: str) -> float:
     crew.start()
     before = _high_water()
     built = prepared.begin()
-    with open_display(prepared.plan.shards, 1e9) as display:
-        run_shards(crew, prepared.pending, built, settings, threading.Event(), display)
+    run_shards(crew, prepared.pending, built, settings, threading.Event(), [])
     crew.close()
     assert built.report().clips["published"] == len(planned(settings))
     return (_high_water() - before) / 1e9

@@ -12,9 +12,10 @@ from mav_pipeline.dataset.built import BuiltSet
 from mav_pipeline.errors import Interrupted, ShardError
 from mav_pipeline.runtime.driver import over_budget, run_shards
 from mav_pipeline.runtime.queue import Task
+from mav_pipeline.runtime.tally import View
 from mav_pipeline.schema import Plan, RunReport, ShardSpec
 from mav_pipeline.storage import LocalStorage
-from tests.fakes import FakeCrew, FakeDisplay, config
+from tests.fakes import FakeCrew, config
 
 SHARDS = [ShardSpec(number, ()) for number in range(4)]
 NAMES = [shard.name for shard in SHARDS]
@@ -28,17 +29,30 @@ def run(
     *,
     attempts: int = 3,
     stop: threading.Event | None = None,
-) -> FakeDisplay:
-    display = FakeDisplay()
+) -> list[View]:
+    views: list[View] = []
     run_shards(
         crew,
         [Task(shard) for shard in SHARDS],
         BuiltSet(LocalStorage(root), {}, Plan(tuple(SHARDS), {})),
         config({"runtime.max_attempts": attempts, "runtime.retry_wait_s": 0}),
         stop or threading.Event(),
-        display,
+        [views.append],
     )
-    return display
+    return views
+
+
+def ended(views: list[View]) -> tuple[int, int, int]:
+    """Shards published, shards failed and attempts followed by another, each told once."""
+    last = views[-1]
+    assert last.is_done
+    assert sum(len(view.ended.published) for view in views) == last.shards["published"]
+    assert sum(len(view.ended.failed) for view in views) == last.shards["failed"]
+    assert sum(view.ended.again for view in views) == last.again
+    for view in views:
+        states = ("published", "failed", "building", "waiting")
+        assert sum(view.shards[state] for state in states) == view.shards["planned"] == 4
+    return last.shards["published"], last.shards["failed"], last.again
 
 
 def recorded(root: Path) -> dict[str, dict[str, object]]:
@@ -48,26 +62,27 @@ def recorded(root: Path) -> dict[str, dict[str, object]]:
 @pytest.mark.parametrize("room", [1, 2, 9])
 def test_every_shard_is_built_once_in_order(tmp_path: Path, room: int) -> None:
     crew = FakeCrew(room=room)
-    display = run(crew, tmp_path)
+    views = run(crew, tmp_path)
     assert crew.attempts == [(name, 1) for name in NAMES]
-    assert (display.told["published"], display.told["failed"]) == (4, 0)
+    assert ended(views) == (4, 0, 0)
     assert recorded(tmp_path) == {}
 
 
 def test_what_may_pass_is_tried_again_and_holds_up_no_other(tmp_path: Path) -> None:
     crew = FakeCrew({NAMES[1]: [PASSING, PASSING]})
-    display = run(crew, tmp_path)
+    views = run(crew, tmp_path)
     assert sorted(crew.attempts) == sorted(
         [(name, 1) for name in NAMES] + [(NAMES[1], 2), (NAMES[1], 3)]
     )
-    assert (display.told["published"], display.told["failed"]) == (4, 0)
+    assert ended(views) == (4, 0, 2)
     assert recorded(tmp_path) == {}
 
 
 def test_a_shard_that_keeps_failing_is_recorded_and_the_rest_goes_on(tmp_path: Path) -> None:
     crew = FakeCrew({NAMES[1]: [PASSING] * 9, NAMES[2]: [LASTING] * 9})
-    display = run(crew, tmp_path, attempts=2)
-    assert (display.told["published"], display.told["failed"]) == (2, 2)
+    views = run(crew, tmp_path, attempts=2)
+    assert ended(views) == (2, 2, 1)
+    assert views[-1].failures[-1].startswith(f"{NAMES[1]} given up, publish: OSError: disk full")
     assert crew.attempts.count((NAMES[2], 1)) == 1
     assert (NAMES[2], 2) not in crew.attempts
     assert max(attempt for _, attempt in crew.attempts) == 2
