@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mav_pipeline.runtime.crew import CrewState
 from mav_pipeline.schema import STAGES, ShardFailure, ShardReceipt, ShardSpec
@@ -78,6 +78,7 @@ class Tally:
     def __init__(self, shards: Sequence[ShardSpec], now: float) -> None:
         self._shards, self._clips = len(shards), sum(len(shard.clips) for shard in shards)
         self._published = self._failed = self._again = 0
+        self._clips_done = self._clips_failed = self._frames = 0  # of published shards
         self._masklets, self._reasons = Counter[str](), Counter[str]()
         self._failures: deque[str] = deque(maxlen=FAILURES)
         self._ended_receipts: list[ShardReceipt] = []
@@ -90,6 +91,9 @@ class Tally:
     def published(self, receipt: ShardReceipt) -> None:
         """A shard is done."""
         self._published += 1
+        self._clips_done += receipt.clips["planned"]
+        self._clips_failed += receipt.clips["failed"]
+        self._frames += receipt.frames
         self._masklets.update(receipt.masklets)
         self._reasons.update(receipt.reasons)
         self._ended_receipts.append(receipt)
@@ -108,11 +112,10 @@ class Tally:
 
     def view(self, crew: CrewState, *, building: int, waiting: int, now: float) -> View:
         """Where the run stands; ``ended`` is told once."""
-        totals = crew.totals
-        before, old, worked = self._sample(crew, now)
+        totals = self._known(crew.totals)
+        before, old, worked = self._sample(totals, crew.working, now)
         seconds = max(now - before, 1e-9)
-        # A shard that is tried again has its clips counted again.
-        clips = min(totals.clips, self._clips)
+        clips = min(totals.clips, self._clips)  # those of a shard tried again are counted again
         clips_per_s = (totals.clips - old.clips) / seconds
         ended = Ended(
             published=self._ended_receipts,
@@ -135,12 +138,7 @@ class Tally:
             frames_per_s=(totals.frames - old.frames) / seconds,
             eta_s=(self._clips - clips) / clips_per_s if clips_per_s > 0 else None,
             crew=crew,
-            busy={
-                stage: (totals.stages_s[stage] - old.stages_s[stage]) / (seconds * worked)
-                for stage in STAGES
-            }
-            if worked
-            else {},
+            busy=_busy(totals, old, seconds * worked),
             masklets=dict(self._masklets),
             reasons=dict(self._reasons.most_common()),
             again=self._again,
@@ -148,11 +146,28 @@ class Tally:
             ended=ended,
         )
 
-    def _sample(self, crew: CrewState, now: float) -> tuple[float, Progress, float]:
+    def _known(self, totals: Progress) -> Progress:
+        """What workers have told, which is seconds old, or receipts, whichever is more."""
+        return replace(
+            totals,
+            clips=max(totals.clips, self._clips_done),
+            failed=max(totals.failed, self._clips_failed),
+            frames=max(totals.frames, self._frames),
+        )
+
+    def _sample(self, totals: Progress, workers: int, now: float) -> tuple[float, Progress, float]:
         """The time and totals at the window's beginning, and the mean of workers since."""
         if now - self._window[-1][0] >= _APART_S:
-            self._window.append((now, crew.totals, crew.working))
+            self._window.append((now, totals, workers))
         while len(self._window) > 1 and now - self._window[1][0] >= WINDOW_S:
             self._window.popleft()
-        workers = [count for _, _, count in self._window][1:] or [crew.working]
-        return *self._window[0][:2], sum(workers) / len(workers)
+        counts = [count for _, _, count in self._window][1:] or [workers]
+        return *self._window[0][:2], sum(counts) / len(counts)
+
+
+def _busy(now: Progress, before: Progress, worker_s: float) -> dict[str, float]:
+    """Each stage's share of workers' seconds; nothing before a worker has told of any."""
+    spent = {stage: now.stages_s[stage] - before.stages_s[stage] for stage in STAGES}
+    if not worker_s or not any(spent.values()):
+        return {}
+    return {stage: seconds / worker_s for stage, seconds in spent.items()}

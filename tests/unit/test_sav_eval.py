@@ -304,3 +304,24 @@ def test_a_measure_counts_objects_and_their_pngs(tmp_path: Path) -> None:
     found = source(tmp_path)
     measure = found.measure(found.discover().clips[0])
     assert (measure.masklets, measure.alpha_frames, measure.pixels) == (2, 5, WIDTH * HEIGHT)
+
+
+@pytest.mark.parametrize("void", [False, True])
+def test_a_measure_counts_the_objects_of_a_palette(tmp_path: Path, void: bool) -> None:
+    davis(tmp_path, void=void)
+    found = source(tmp_path)
+    (ref,) = found.discover().clips
+    masklets = found.load(ref, NATIVE).masklets
+    measure = found.measure(ref)
+    assert measure.masklets == len(masklets) == 2
+    assert measure.alpha_frames == 6
+
+
+@pytest.mark.parametrize(("key", "value"), [("max_frames", 2), ("max_pixels", 9), ("max_bytes", 9)])
+def test_a_measure_keeps_the_guards(tmp_path: Path, key: str, value: int) -> None:
+    sav_val(tmp_path)
+    found = source(tmp_path, **{key: value})
+    (ref,) = found.discover().clips
+    with pytest.raises(InputError) as caught:
+        found.measure(ref)
+    assert (caught.value.status, caught.value.reason) == ("skipped", key)

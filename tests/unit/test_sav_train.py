@@ -408,6 +408,23 @@ def test_a_measure_is_what_loading_gives(tmp_path: Path) -> None:
     measure = found.measure(ref)
     assert (measure.masklets, measure.alpha_frames) == (2, 5)
     assert measure.pixels == WIDTH * HEIGHT
+    assert measure.skipped == {"empty": 1}
+
+
+def test_a_measure_turns_away_what_loading_turns_away(tmp_path: Path) -> None:
+    write_clip(tmp_path, "a", {0: moving_box(3), 1: moving_box(3, side=7)})
+    keys: dict[str, Any] = {"min_area": 50}
+    (ref,) = discover(tmp_path)
+    measure = source(tmp_path, **keys).measure(ref)
+    loaded = load(tmp_path, **keys).masklets
+    assert (measure.masklets, measure.skipped) == (1, {"speck": 1})
+    assert [problem(masklet) for masklet in loaded] == [None, ("skipped", "speck")]
+    for key, value in (("max_frames", 2), ("max_pixels", 99), ("max_bytes", 99)):
+        found = source(tmp_path, **{key: value})
+        for refused in (found.measure, lambda clip, found=found: found.load(clip, NATIVE)):
+            with pytest.raises(InputError) as caught:
+                refused(ref)
+            assert (caught.value.status, caught.value.reason) == ("skipped", key)
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data is not on this machine")
