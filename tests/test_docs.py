@@ -75,6 +75,15 @@ def test_every_verb_is_told_somewhere() -> None:
         assert f"mav {verb}" in text, verb
 
 
+def test_every_metric_is_told_and_drawn() -> None:
+    code = (ROOT / "mav_pipeline" / "runtime" / "telemetry.py").read_text()
+    metrics = re.findall(r'"(mav_\w+)"', code)
+    assert len(metrics) > 10
+    for metric in metrics:
+        assert f"`{metric}`" in (DOCS / "cluster.md").read_text(), metric
+        assert f"ray_{metric}" in (ROOT / "jobs" / "grafana.json").read_text(), metric
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
 def test_links_lead_somewhere(page: Path) -> None:
     for target in _LINK.findall(page.read_text()):

@@ -108,10 +108,10 @@ class RayCrew:
         return outcomes
 
     def state(self) -> CrewState:
-        if time.monotonic() >= self._next_look:
+        if ask := time.monotonic() >= self._next_look:
             self._next_look = time.monotonic() + _LOOK_S
-            for hand in self._hands:
-                hand.look()
+        for hand in self._hands:
+            hand.look(ask=ask)
         return CrewState(
             totals=sum((hand.progress for hand in self._hands), self._gone),
             working=self._working(),

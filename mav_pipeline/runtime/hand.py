@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -58,19 +59,14 @@ class Hand:
         here = self.starting is None and self.doubt is None
         return here and not alone and len(self.tasks) < _IN_FLIGHT
 
-    def look(self) -> None:
-        """Takes the answer of the last progress call, if it is there, and asks again."""
-        if self.starting is not None:
-            return
-        if self.asked is not None:
-            done, _ = ray.wait([self.asked], timeout=0)
-            if not done:
-                return
-            try:
+    def look(self, *, ask: bool) -> None:
+        """Takes the answer of the last progress call if it is there; asks again where it is."""
+        if self.asked is not None and ray.wait([self.asked], timeout=0)[0]:
+            with contextlib.suppress(RayError):  # a dead worker; its tasks say so too
                 self.progress = ray.get(self.asked)
-            except RayError:
-                return  # a dead worker; its tasks say so too
-        self.asked = self.actor.progress.remote()
+            self.asked = None
+        if ask and self.asked is None and self.starting is None:
+            self.asked = self.actor.progress.remote()
 
 
 def went(error: RayError, node: str) -> bool:

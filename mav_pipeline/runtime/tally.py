@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from mav_pipeline.runtime.crew import CrewState
 from mav_pipeline.schema import STAGES, ShardFailure, ShardReceipt, ShardSpec
@@ -78,7 +78,7 @@ class Tally:
     def __init__(self, shards: Sequence[ShardSpec], now: float) -> None:
         self._shards, self._clips = len(shards), sum(len(shard.clips) for shard in shards)
         self._published = self._failed = self._again = 0
-        self._clips_done = self._clips_failed = self._frames = 0  # of published shards
+        self._receipts = Progress()  # of published shards
         self._masklets, self._reasons = Counter[str](), Counter[str]()
         self._failures: deque[str] = deque(maxlen=FAILURES)
         self._ended_receipts: list[ShardReceipt] = []
@@ -91,9 +91,8 @@ class Tally:
     def published(self, receipt: ShardReceipt) -> None:
         """A shard is done."""
         self._published += 1
-        self._clips_done += receipt.clips["planned"]
-        self._clips_failed += receipt.clips["failed"]
-        self._frames += receipt.frames
+        clips, failed = receipt.clips["planned"], receipt.clips["failed"]
+        self._receipts += Progress(clips, receipt.frames, failed, receipt.stages_s)
         self._masklets.update(receipt.masklets)
         self._reasons.update(receipt.reasons)
         self._ended_receipts.append(receipt)
@@ -112,7 +111,7 @@ class Tally:
 
     def view(self, crew: CrewState, *, building: int, waiting: int, now: float) -> View:
         """Where the run stands; ``ended`` is told once."""
-        totals = self._known(crew.totals)
+        totals = _more(crew.totals, self._receipts)  # workers have told seconds ago
         before, old, worked = self._sample(totals, crew.working, now)
         seconds = max(now - before, 1e-9)
         clips = min(totals.clips, self._clips)  # those of a shard tried again are counted again
@@ -146,15 +145,6 @@ class Tally:
             ended=ended,
         )
 
-    def _known(self, totals: Progress) -> Progress:
-        """What workers have told, which is seconds old, or receipts, whichever is more."""
-        return replace(
-            totals,
-            clips=max(totals.clips, self._clips_done),
-            failed=max(totals.failed, self._clips_failed),
-            frames=max(totals.frames, self._frames),
-        )
-
     def _sample(self, totals: Progress, workers: int, now: float) -> tuple[float, Progress, float]:
         """The time and totals at the window's beginning, and the mean of workers since."""
         if now - self._window[-1][0] >= _APART_S:
@@ -163,6 +153,16 @@ class Tally:
             self._window.popleft()
         counts = [count for _, _, count in self._window][1:] or [workers]
         return *self._window[0][:2], sum(counts) / len(counts)
+
+
+def _more(one: Progress, other: Progress) -> Progress:
+    """The larger of each total."""
+    return Progress(
+        clips=max(one.clips, other.clips),
+        frames=max(one.frames, other.frames),
+        failed=max(one.failed, other.failed),
+        stages_s={stage: max(one.stages_s[stage], other.stages_s[stage]) for stage in STAGES},
+    )
 
 
 def _busy(now: Progress, before: Progress, worker_s: float) -> dict[str, float]:

@@ -10,7 +10,7 @@ from ray.util.metrics import Counter, Gauge, Histogram
 from mav_pipeline.runtime.tally import View
 from mav_pipeline.schema import STAGES, ShardReceipt
 
-_SECONDS = [1.0, 3.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0]
+_SECONDS = [0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0]
 _MEGABYTES = [1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0, 10000.0]
 
 

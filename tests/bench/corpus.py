@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import av
@@ -26,6 +27,32 @@ def sample(root: Path, clips: int, width: int = 1280, height: int = 720) -> Path
     if not (root / "alpha_gt").is_dir():
         render(root, config(f"sample.clips={clips}", *settings).sample)
     return root / "sav_train"
+
+
+def with_key_frames(source: Path, root: Path, every: int) -> Path:
+    """The clips of ``source`` encoded again, a key frame every ``every`` frames; the same masks."""
+    if root.is_dir():
+        return root
+    final, root = root, root.with_name(f"{root.name}.part")
+    for path in source.rglob("*"):
+        target = root / path.relative_to(source)
+        if path.is_file():
+            target.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == ".json":
+            shutil.copy(path, target)
+        elif path.suffix == ".mp4":
+            with av.open(str(path)) as old, av.open(str(target), "w") as new:
+                video = old.streams.video[0]
+                options = {"preset": "fast", "crf": "20", "g": str(every), "keyint_min": str(every)}
+                stream = new.add_stream("libx264", rate=video.average_rate, options=options)
+                stream.width, stream.height, stream.pix_fmt = video.width, video.height, "yuv420p"
+                for index, frame in enumerate(old.decode(video)):
+                    picture = av.VideoFrame.from_ndarray(frame.to_ndarray(format="rgb24"))
+                    picture.pts, picture.time_base = index, 1 / stream.average_rate
+                    new.mux(stream.encode(picture))
+                new.mux(stream.encode(None))
+    root.rename(final)
+    return final
 
 
 def large(root: Path, width: int, height: int, masklets: int, clips: int = 3) -> Path:

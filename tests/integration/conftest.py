@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from mav_pipeline.cli import load_config
 from mav_pipeline.sources.sample import render
 
 from .console import mav, shard_bytes
+from .head import Head, running_head
 
 
 @pytest.fixture(scope="session")
@@ -34,3 +36,10 @@ def undisturbed(
     done = mav("build", *build_args, f"output.root={root}", "--json")
     assert done.code == 0, done.stderr
     return root, shard_bytes(root)
+
+
+@pytest.fixture(scope="session")
+def head() -> Iterator[Head]:
+    """A real head with a dashboard and a metrics port."""
+    with running_head() as started:
+        yield started

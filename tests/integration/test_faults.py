@@ -22,9 +22,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from .console import REPOSITORY, Done, interrupt, mav, shard_bytes, start
+from .head import ENV
 
 HERE = Path(__file__).parent
-NO_TOKEN = {"RAY_AUTH_MODE": "disabled", "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}
 
 #: Files that a build makes appear, in the order in which they do: all that a resume goes by.
 WRITES = {
@@ -63,7 +63,7 @@ class Trial:
 
     def ends_well(self, *more: str) -> Done:
         """The same command completes the set, byte for byte, with nothing left over."""
-        done = mav(*self.words, *more, "--json", env=NO_TOKEN)
+        done = mav(*self.words, *more, "--json", env=ENV)
         assert (done.code, done.json["state"]) == (0, "complete"), done.stderr
         self.is_whole()
         return done
@@ -153,7 +153,7 @@ def test_sigkill_from_outside(
 def test_a_polite_signal_ends_with_130_and_leaves_no_litter(
     trial: Trial, number: signal.Signals, runtime: str
 ) -> None:
-    slow = {"MAV_POISON": "slow:*", "PYTHONPATH": str(HERE / "poison"), **NO_TOKEN}
+    slow = {"MAV_POISON": "slow:*", "PYTHONPATH": str(HERE / "poison"), **ENV}
     words = (*trial.words, f"runtime={runtime}")
     code = interrupt(start(*words, env=slow), lambda: trial.receipts() == 1, number)
     assert code == 130
@@ -168,7 +168,7 @@ def test_a_polite_signal_ends_with_130_and_leaves_no_litter(
 
 
 def poisoned(harm: str, clip: str, once: Path | None = None) -> dict[str, str]:
-    env = {"MAV_POISON": f"{harm}:{clip}", "PYTHONPATH": str(HERE / "poison"), **NO_TOKEN}
+    env = {"MAV_POISON": f"{harm}:{clip}", "PYTHONPATH": str(HERE / "poison"), **ENV}
     return {**env, "MAV_POISON_ONCE": str(once)} if once else env
 
 

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from .console import REPOSITORY, mav, shard_bytes
-
-# A driver's ray.init() would else write a token under the home folder and ask every head for it.
-ENV = {"RAY_AUTH_MODE": "disabled", "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}
-RAY = str(Path(sys.executable).parent / "ray")
+from .head import ENV, RAY, Head
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -45,27 +40,8 @@ def test_a_worker_that_cannot_start_stops_the_build_before_the_first_clip(
     assert not (root / "run.json").exists()
 
 
-@pytest.fixture
-def head(tmp_path: Path) -> Iterator[str]:
-    """A real head with a dashboard; the address to submit jobs to."""
-    ports = [_free_port(), _free_port()]
-    folder = Path(os.environ.get("TMPDIR", "/tmp")) / f"mavray{os.getpid()}"  # sockets: short path
-    address = f"127.0.0.1:{ports[0]}"
-    command = [
-        *(RAY, "start", "--head", "--node-ip-address=127.0.0.1", f"--port={ports[0]}"),
-        *(f"--dashboard-port={ports[1]}", f"--temp-dir={folder}", "--num-cpus=2"),
-        "--disable-usage-stats",
-    ]
-    env = {**os.environ, **ENV}
-    subprocess.run(command, env=env, check=True, capture_output=True, timeout=120)
-    try:
-        yield f"http://127.0.0.1:{ports[1]}"
-    finally:
-        _stop(address, folder)
-
-
 def test_a_submitted_job_builds_the_same_bytes(
-    head: str,
+    head: Head,
     build_args: tuple[str, ...],
     undisturbed: tuple[Path, dict[str, str]],
     tmp_path: Path,
@@ -76,7 +52,8 @@ def test_a_submitted_job_builds_the_same_bytes(
     working_dir.mkdir()
     for name in ("mav_pipeline", "conf", "jobs"):
         (working_dir / name).symlink_to(REPOSITORY / name)
-    submit = [RAY, "job", "submit", "--address", head, "--working-dir", str(working_dir), "--"]
+    where = ["--address", head.dashboard, "--working-dir", str(working_dir)]
+    submit = [RAY, "job", "submit", *where, "--"]
     job = [sys.executable, "jobs/build_mav.py", *build_args, f"output.root={root}"]
     done = _submitted([*submit, *job])
     assert done.returncode == 0, done.stdout + done.stderr
@@ -92,20 +69,3 @@ def _submitted(command: list[str]) -> subprocess.CompletedProcess[str]:
             break
         time.sleep(2)
     return done
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _stop(address: str, folder: Path) -> None:
-    """Ends the processes of this head alone: those whose command line names its temp folder."""
-    for process in Path("/proc").iterdir():
-        try:
-            words = (process / "cmdline").read_bytes() if process.name.isdigit() else b""
-        except OSError:
-            continue
-        if str(folder).encode() in words and int(process.name) != os.getpid():
-            os.kill(int(process.name), 9)

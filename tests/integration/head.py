@@ -1,0 +1,67 @@
+"""A Ray head as people start one: the dashboard that takes jobs, the port that Prometheus asks."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+# A driver's ray.init() would else write a token under the home folder and ask every head for it.
+ENV = {"RAY_AUTH_MODE": "disabled", "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}
+RAY = str(Path(sys.executable).parent / "ray")
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Where it listens: for drivers, for jobs, for Prometheus."""
+
+    address: str
+    dashboard: str
+    metrics: str
+
+
+@contextlib.contextmanager
+def running_head() -> Iterator[Head]:
+    """A head with two CPUs, for the time of a ``with``."""
+    port, dashboard, metrics, agent = (_free_port() for _ in range(4))
+    folder = Path(os.environ.get("TMPDIR", "/tmp")) / f"mavray{os.getpid()}"  # sockets: short path
+    command = [
+        *(RAY, "start", "--head", "--node-ip-address=127.0.0.1", f"--port={port}"),
+        *(f"--dashboard-port={dashboard}", f"--metrics-export-port={metrics}"),
+        # Without a port of its own the agent that starts jobs may meet that of a head before it.
+        f"--dashboard-agent-listen-port={agent}",
+        *(f"--temp-dir={folder}", "--num-cpus=2", "--disable-usage-stats"),
+        '--system-config={"metrics_report_interval_ms": 500}',
+    ]
+    env = {**os.environ, **ENV}
+    subprocess.run(command, env=env, check=True, capture_output=True, timeout=120)
+    try:
+        yield Head(
+            f"127.0.0.1:{port}",
+            f"http://127.0.0.1:{dashboard}",
+            f"http://127.0.0.1:{metrics}/metrics",
+        )
+    finally:
+        _stop(folder)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _stop(folder: Path) -> None:
+    """Ends the processes of this head alone: those whose command line names its temp folder."""
+    for process in Path("/proc").iterdir():
+        try:
+            words = (process / "cmdline").read_bytes() if process.name.isdigit() else b""
+        except OSError:
+            continue
+        if str(folder).encode() in words and int(process.name) != os.getpid():
+            os.kill(int(process.name), 9)
