@@ -55,7 +55,7 @@ def panel(view: View, title: str) -> RenderableType:
         rows.add_row("workers", Text(_workers(view)))
     if view.busy:
         shares = (f"{stage} {share:.0%}" for stage, share in view.busy.items())
-        rows.add_row("busy", Text(", ".join(shares) + " of a worker's time"))
+        rows.add_row("stages", Text(", ".join(shares) + " busy"))
     if view.reasons:
         rows.add_row("reasons", Text(_listed(dict(islice(view.reasons.items(), _REASONS)))))
     parts: list[RenderableType] = [rows]
@@ -76,7 +76,7 @@ def _bar(done: int, planned: int, counts: Mapping[str, int]) -> RenderableType:
     cells.add_column(ratio=1)
     cells.add_column(no_wrap=True)
     cells.add_row(
-        ProgressBar(total=max(1, planned), completed=done),
+        ProgressBar(max(1, planned), done, complete_style="cyan", finished_style="green"),
         Text(", ".join([f"{done}/{planned}", *_some(counts)])),
     )
     return cells
