@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -94,6 +95,39 @@ def test_the_lines_of_the_readme_run(undisturbed: tuple[Path, Any], tmp_path: Pa
     (code,) = re.findall(r"^```python\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
     seen = python("-c", f"{code}\nprint(next(iter(data))['frames'].shape)", cwd=tmp_path)
     assert "torch.Size([4, 8, 256, 256, 3])" in seen
+
+
+def test_the_readme_leads_from_a_clone_to_training(tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    for name in ("mav_pipeline", "conf", "examples"):
+        shutil.copytree(REPOSITORY / name, clone / name)
+    for name in ("Makefile", "pyproject.toml", "constraints.txt", "README.md"):
+        shutil.copy2(REPOSITORY / name, clone)  # with its time: nothing is newer than .venv
+    (clone / ".venv").symlink_to(Path(sys.prefix))
+    stamp, *files = (clone / name for name in (".venv/.core", "pyproject.toml", "constraints.txt"))
+    newest = max(file.stat().st_mtime for file in files)
+    assert stamp.stat().st_mtime >= newest, "run `make setup`: make would install this copy"
+    readme = (clone / "README.md").read_text()
+    commands = [
+        line.removeprefix("$ ").partition("  #")[0]
+        for section in ("## Two commands", "## Train on it")
+        for block in re.findall(
+            r"^```console\n(.*?)^```",
+            readme.partition(section)[2].partition("\n## ")[0],
+            re.MULTILINE | re.DOTALL,
+        )
+        for line in block.splitlines()
+    ]
+    assert commands[0] == "make build-mav"
+    install, train = commands[-2:]
+    assert install == ".venv/bin/pip install -c constraints.txt -e '.[train]'"  # make setup did
+    for command in (commands[0], train):
+        done = subprocess.run(
+            command, shell=True, cwd=clone, capture_output=True, text=True, timeout=240
+        )
+        assert done.returncode == 0, done.stderr
+    assert "loss" in done.stdout
+    assert (clone / "mav-out" / "report" / "index.html").stat().st_size > 10_000
 
 
 def test_the_example_trains(undisturbed: tuple[Path, Any], tmp_path: Path) -> None:
