@@ -68,6 +68,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SetupError as error:
         _log.error("%s", error)
         return SETUP
+    except OSError as error:  # of the storage or the disk: a build has its own word for them
+        _log.error("%s; what is written is whole: run the same command again", error)
+        return SETUP
     except (Interrupted, KeyboardInterrupt) as error:
         _log.error("%s", error or "interrupted")
         return INTERRUPTED

@@ -99,7 +99,10 @@ class ShardBuilder:
         self._stop.set()
 
     def progress(self) -> Progress:
-        """Totals so far: clips that are done, seconds of those under way too."""
+        """Totals so far: clips that are done, seconds of those under way too.
+
+        A shard that fails takes its clips back, for they will be done again.
+        """
         return replace(self._progress, stages_s=self._times.seconds())
 
     def build(self, spec: ShardSpec, attempt: int = 1, *, rebuild: bool = False) -> ShardReceipt:
@@ -159,6 +162,7 @@ class ShardBuilder:
         except Interrupted:
             raise
         except Exception as error:
+            self._count(Progress(-shard.done, 0, -shard.clips["failed"]))
             _log.debug("%s failed", name, exc_info=True)
             may_pass = isinstance(error, OSError | MemoryError | RuntimeError | TransientError)
             stage = stage_of(error) or "matting"
@@ -238,8 +242,11 @@ class ShardBuilder:
             with shard.times.stage("encode"):
                 tar.add(outcome.sample)
         shard.take(outcome)
+        self._count(Progress(1, outcome.frames, outcome.status == "failed"))
+
+    def _count(self, more: Progress) -> None:
         with self._counting:
-            self._progress += Progress(1, outcome.frames, outcome.status == "failed")
+            self._progress += more
 
     def _publish(
         self,

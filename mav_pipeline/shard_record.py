@@ -34,6 +34,12 @@ class Progress:
             {stage: self.stages_s[stage] + other.stages_s[stage] for stage in STAGES},
         )
 
+    @classmethod
+    def of(cls, receipt: ShardReceipt) -> Progress:
+        """What a published shard adds."""
+        clips, failed = receipt.clips["planned"], receipt.clips["failed"]
+        return cls(clips, receipt.frames, failed, receipt.stages_s)
+
 
 @dataclass(slots=True)
 class ShardRecord:
@@ -44,6 +50,11 @@ class ShardRecord:
     rows: list[Row] = field(default_factory=list)
     clips: Counter[str] = field(default_factory=Counter)
     frames: int = 0
+
+    @property
+    def done(self) -> int:
+        """Clips so far."""
+        return sum(self.clips[status] for status in ("published", "failed", "skipped"))
 
     def take(self, outcome: ClipOutcome) -> None:
         """Adds what became of the next clip."""

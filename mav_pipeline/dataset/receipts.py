@@ -89,6 +89,11 @@ def record_failure(storage: Storage, failure: ShardFailure) -> None:
     storage.put(layout.failure(failure.shard), data)
 
 
+def forget_failure(storage: Storage, shard: str) -> None:
+    """Removes the record of a shard that is about to be tried again."""
+    storage.delete(layout.failure(shard))
+
+
 def sweep(storage: Storage, named: Collection[str] = ()) -> None:
     """Removes what a published set has no use for; asks each receipt again just before a delete.
 

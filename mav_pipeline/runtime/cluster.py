@@ -65,6 +65,7 @@ class RayCrew:
                     "start one, or leave the key null to start one here"
                 ) from error
             self._joined = True
+        _log.info("waiting for the first worker, of %s", self._slots.resources())
         first = self._hire()
         try:
             first.node = ray.get(first.starting, timeout=runtime.start_timeout_s)
@@ -216,6 +217,7 @@ class RayCrew:
                 self._give(hand, task, hand.actor.step.remote(task))
                 return
             result = answer
+            hand.published += Progress.of(answer)
         hand.since, hand.clip = time.monotonic(), None
         self._ended.append(Outcome(hand.tasks.pop(ref), result))
 
@@ -257,4 +259,4 @@ class RayCrew:
     def _let_go(self, hand: Hand) -> None:
         ray.kill(hand.actor)
         self._hands.remove(hand)
-        self._gone += hand.progress
+        self._gone += hand.left()

@@ -17,7 +17,7 @@ from types import FrameType
 from mav_pipeline.config import RunConfig
 from mav_pipeline.dataset.built import BuiltSet
 from mav_pipeline.dataset.final import finalize, is_final
-from mav_pipeline.dataset.receipts import record_failure
+from mav_pipeline.dataset.receipts import forget_failure, record_failure
 from mav_pipeline.errors import Interrupted, TransientError
 from mav_pipeline.report import write_report
 from mav_pipeline.runtime.crew import Crew
@@ -62,6 +62,7 @@ def _built(prepared: Prepared, config: RunConfig) -> RunReport:
                 crew.start()
                 listen()  # ray.init has put its own handler in the place of ours
                 built = prepared.begin()
+                forget(built, pending)
                 title = f"mav build {config.output.root}"
                 with open_display(title, config.runtime.progress_s) as show:
                     shows = [show, *_telemetry(config, prepared.fingerprint)]
@@ -106,7 +107,7 @@ def run_shards(
     """Does ``tasks`` with ``crew``; every one ends with a receipt or a failure record.
 
     Args:
-        shows: are told where the run stands, about every second.
+        shows: are told where the run stands, at least every ``_TICK_S``.
 
     Returns:
         Alpha frames in the shards that were published.
@@ -138,13 +139,21 @@ def run_shards(
             if failure is None:
                 tally.again(task.spec.name, result.why if isinstance(result, Lost) else str(result))
             else:
-                tally.failed(failure)
+                tally.failed(failure, len(task.spec.clips))
                 _record(built.storage, failure)
         building, waiting = queue.outstanding - len(queue), len(queue)
         view = tally.view(crew.state(), building=building, waiting=waiting, now=time.monotonic())
         for show in shows:
             show(view)
     return frames
+
+
+def forget(built: BuiltSet, tasks: Sequence[Task]) -> None:
+    """What another run gave up is pending now; a failed rebuild stays, as its shard is there."""
+    failures = built.failures()
+    for task in tasks:
+        if task.spec.name in failures and not task.rebuild:
+            forget_failure(built.storage, task.spec.name)
 
 
 def _record(storage: Storage, failure: ShardFailure) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import ray
@@ -35,6 +35,8 @@ class Hand:
         starting: ObjectRef of ``start``; None once it has.
         is_fresh: nothing has been built in its process.
         clip: the clip that it has alone in its process.
+        progress: what it told last, of shards under way too.
+        published: of the shards that it has ended.
     """
 
     actor: Any
@@ -45,6 +47,7 @@ class Hand:
     clip: str | None = None
     since: float = field(default_factory=time.monotonic)
     progress: Progress = field(default_factory=Progress)
+    published: Progress = field(default_factory=Progress)
     asked: Any = None  # ObjectRef of a progress call under way
     doubt: Any = None  # ObjectRef of a call to a worker that could not be reached
 
@@ -58,6 +61,11 @@ class Hand:
         alone = any(task.alone for task in self.tasks.values())
         here = self.starting is None and self.doubt is None
         return here and not alone and len(self.tasks) < _IN_FLIGHT
+
+    def left(self) -> Progress:
+        """What stays of it once it is gone: frames were made, clips in flight are done again."""
+        clips, failed = self.published.clips, self.published.failed
+        return replace(self.progress, clips=clips, failed=failed)
 
     def look(self, *, ask: bool) -> None:
         """Takes the answer of the last progress call if it is there; asks again where it is."""

@@ -35,7 +35,7 @@ def line(view: View) -> str:
 
 
 def panel(view: View, title: str) -> RenderableType:
-    """Everything in a view, at most 80 columns wide where the terminal is."""
+    """Everything in a view, as wide as the terminal."""
     shards, clips = view.shards, view.clips
     rows = Table.grid(padding=(0, 2, 0, 0), expand=True)
     rows.add_column(style="bold", no_wrap=True)
@@ -59,7 +59,7 @@ def panel(view: View, title: str) -> RenderableType:
     if view.reasons:
         rows.add_row("reasons", Text(_listed(dict(islice(view.reasons.items(), _REASONS)))))
     parts: list[RenderableType] = [rows]
-    parts += [Text(failure, style="yellow", overflow="ellipsis") for failure in view.failures]
+    parts += [_one_line(failure) for failure in view.failures]
     return Panel(Group(*parts), title=Text(title, style="bold"), title_align="left")
 
 
@@ -69,6 +69,11 @@ def clock(seconds: float) -> str:
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24)
     return f"{days} d {hours:02}:{minutes:02}" if days else f"{hours}:{minutes:02}:{rest:02}"
+
+
+def _one_line(failure: str) -> Text:
+    """Five tracebacks would push the panel's end off the terminal; the log has them whole."""
+    return Text(" ".join(failure.split()), style="yellow", no_wrap=True, overflow="ellipsis")
 
 
 def _bar(done: int, planned: int, counts: Mapping[str, int]) -> RenderableType:

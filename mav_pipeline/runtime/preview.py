@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -11,13 +12,17 @@ from typing import Any, Literal
 
 from mav_pipeline.config import RunConfig
 from mav_pipeline.dataset.built import BuiltSet
-from mav_pipeline.errors import BackendError, InputError
+from mav_pipeline.errors import BackendError, ConfigError, InputError
 from mav_pipeline.matting import largest_batch, open_backend
 from mav_pipeline.runtime.preflight import Prepared, prepare
-from mav_pipeline.schema import ClipMeasure, ClipRef, Matte
+from mav_pipeline.schema import ClipMeasure, ClipRef, Matte, RunReport
 from mav_pipeline.sources import open_source
 
-_ALPHA_BYTES_PER_PIXEL = 0.023  # FFV1 on real mattes: 13.4 KB a frame of 1024 x 576 (FACTS)
+_log = logging.getLogger(__name__)
+
+#: FFV1 on real mattes: 13.4 KB a frame of 1024 x 576 (FACTS); PNG takes about twice that.
+_ALPHA_BYTES_PER_PIXEL = {"ffv1": 0.023, "png": 0.046}
+_JPEG_BYTES_PER_PIXEL = 0.24  # four clips of footage, quality 95: 0.16 to 0.35
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +33,13 @@ class Preview:
         clips: planned; failed and skipped by what the listing tells.
         pending: shards and clips that a build would still do.
         reasons: of the clips that the listing turns away.
-        probe_reasons: of clips and masklets that the probed annotations turn away; not scaled.
+        probe_reasons: of the probed clips that their annotations turn away, and of masklets of
+            the others; not scaled.
         masklets, alpha_frames, output_bytes: of the whole set.
         frames_per_s: of one worker; None where nothing says it.
         rate_of: what says it: ``plan.frames_per_s``, clips matted here, or the set's receipts.
-        gpu_hours: for the pending clips, at that rate; hours of workers where those have no GPU.
+        gpu_hours: for the pending clips, at that rate; hours of workers where those have no GPU,
+            or where ``runtime.gpus_per_worker`` is ``auto``.
         max_batch: the largest that fits this machine's GPU, None without one.
     """
 
@@ -66,10 +73,17 @@ def preview(config: RunConfig) -> Preview:
     measures, turned_away = _measure(config, probe)
     scale = len(good) / max(1, len(probe))
     frames = round(scale * sum(measure.alpha_frames for measure in measures))
-    pixels = scale * sum(measure.alpha_frames * measure.pixels for measure in measures)
-    stored = sum(ref.size for clip in good for ref in clip.files if ref.role in ("video", "frame"))
-    rgb = stored if config.output.rgb == "source" else 0
+    alpha = scale * sum(measure.alpha_frames * measure.pixels for measure in measures)
+    rgb = scale * sum(measure.frames * measure.pixels for measure in measures)
+    rgb_bytes = {
+        "source": sum(r.size for clip in good for r in clip.files if r.role in ("video", "frame")),
+        "jpeg": rgb * _JPEG_BYTES_PER_PIXEL,
+        "none": 0,
+    }
+    alpha_bytes = alpha * _ALPHA_BYTES_PER_PIXEL[config.output.alpha]
     rate_of, rate = _rate(config, prepared, good)
+    gpus = config.runtime.gpus_per_worker
+    gpus = 1.0 if gpus == "auto" or not gpus else gpus
     left = [clip for task in prepared.pending for clip in task.spec.clips]
     share = sum(clip.problem is None for clip in left) / max(1, len(good))
     problems = [clip.problem for clip in clips if clip.problem is not None]
@@ -86,10 +100,10 @@ def preview(config: RunConfig) -> Preview:
         masklets=round(scale * sum(measure.masklets for measure in measures)),
         alpha_frames=frames,
         input_bytes=sum(ref.size for clip in clips for ref in clip.files),
-        output_bytes=round(rgb + pixels * _ALPHA_BYTES_PER_PIXEL),
+        output_bytes=round(rgb_bytes[config.output.rgb] + alpha_bytes),
         frames_per_s=round(rate, 3) if rate else None,
         rate_of=rate_of,
-        gpu_hours=round(frames * share / rate / 3600, 3) if rate else None,
+        gpu_hours=round(frames * share / rate / 3600 * gpus, 3) if rate else None,
         max_batch=largest_batch(config.matting, config.storage.endpoint_url),
         resumes=prepared.resumes,
         fingerprint=prepared.fingerprint,
@@ -112,7 +126,7 @@ def _measure(config: RunConfig, clips: Sequence[ClipRef]) -> tuple[list[ClipMeas
             turned_away[error.reason] += 1
         else:
             measures.append(measure)
-            turned_away.update(measure.skipped)
+            turned_away.update(measure.turned_away)
     return measures, turned_away
 
 
@@ -122,18 +136,28 @@ def _rate(
     """Alpha frames/s of one worker, and who says so."""
     if config.plan.frames_per_s is not None:
         return "given", config.plan.frames_per_s
-    if config.plan.measure and (rate := _matted(config, _spaced(clips, config.plan.measure))):
-        return "measured", rate
+    if config.plan.measure:
+        return "measured", _matted(config, _spaced(clips, config.plan.measure))
     if prepared.resumes:
         report = BuiltSet(prepared.output, prepared.run, prepared.plan).report()
-        # Stages overlap: the longest one is what a worker's time goes by.
-        if report.frames and (longest := max(report.stages_s.values())):
-            return "receipts", report.frames / longest
+        if report.frames and (seconds := _worker_s(report, config.runtime.encode_threads)):
+            return "receipts", report.frames / seconds
     return None, 0.0
 
 
+def _worker_s(report: RunReport, encode_threads: int) -> float:
+    """Seconds of one worker for all shards: of what it does side by side, what takes longest."""
+    stages = report.stages_s
+    finishing = (stages["score"] + stages["encode"]) / encode_threads  # in turn, in each thread
+    return max(stages["decode"], stages["matting"], finishing)
+
+
 def _matted(config: RunConfig, clips: Sequence[ClipRef]) -> float:
-    """Mattes clips, in this process, and keeps nothing; the backend's bare rate."""
+    """Mattes clips, in this process, and keeps nothing; the backend's bare rate.
+
+    Raises:
+        ConfigError: none of them can be matted.
+    """
     source = open_source(config)
     frames, seconds = 0, 0.0
     backend = open_backend(config.matting, config.storage.endpoint_url)
@@ -141,14 +165,24 @@ def _matted(config: RunConfig, clips: Sequence[ClipRef]) -> float:
         backend.setup()
         rule = config.matting.size_rule(backend.multiple)
         for ref in clips:
-            with contextlib.suppress(InputError, BackendError):
+            try:
                 clip = source.load(ref, rule)
                 wanted = [masklet for masklet in clip.masklets if masklet.problem is None]
-                start = time.perf_counter()
-                for block in backend.matte(clip, wanted):
-                    frames += len(block.alpha) if isinstance(block, Matte) else 0
-                seconds += time.perf_counter() - start
-    return frames / seconds if seconds else 0.0
+                start, made = time.perf_counter(), 0
+                for block in backend.matte(clip, wanted) if wanted else ():
+                    if isinstance(block, Matte):
+                        stop = block.start + len(block.alpha)
+                        made += sum(block.masklet.visible[block.start : stop])
+            except (InputError, BackendError) as error:
+                _log.warning("plan.measure: %s is left out: %s", ref.video_id, error)
+            else:
+                frames, seconds = frames + made, seconds + time.perf_counter() - start
+    if not frames:
+        raise ConfigError(
+            f"plan.measure={config.plan.measure}: none of {len(clips)} clips could be matted; "
+            "raise it, or give the rate as plan.frames_per_s"
+        )
+    return frames / seconds
 
 
 def _sorted(counts: Counter[str]) -> dict[str, int]:

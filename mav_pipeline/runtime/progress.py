@@ -27,12 +27,19 @@ def open_display(title: str, every_s: float) -> Iterator[Show]:
 
     The panel stays as it was last; lines that are logged meanwhile appear above it.
     """
-    if not sys.stderr.isatty():
+    stderr, console = sys.stderr, Console(stderr=True)
+    if not stderr.isatty() or not console.is_terminal or console.is_dumb_terminal:
         yield _lines(every_s)
         return
-    stderr, console = sys.stderr, Console(stderr=True)
-    with Live(console=console, refresh_per_second=4) as live, _redirected(stderr, sys.stderr):
-        yield lambda view: live.update(panel(view, title))
+    live = Live(console=console, refresh_per_second=4)
+    live.start()
+    console.show_cursor(True)  # else a process that is killed leaves a terminal without one
+    try:
+        with _redirected(stderr, sys.stderr):
+            yield lambda view: live.update(panel(view, title))
+    finally:
+        with contextlib.suppress(OSError):  # the terminal is gone; the run is not
+            live.stop()
 
 
 def _lines(every_s: float) -> Show:

@@ -37,7 +37,7 @@ class View:
         frames: alpha frames made.
         frames_per_s: over the last ``WINDOW_S``.
         last_s: since the last shard was published, for who only reads the output.
-        eta_s: at the clips' rate over that window; None before there is one.
+        eta_s: at the clips' rate over that window; None where that is nought.
         crew: None for who only reads the output.
         busy: of each stage, its share of a worker's time over that window; threads add up.
         masklets, reasons: counts, of published shards.
@@ -79,6 +79,7 @@ class Tally:
         self._shards, self._clips = len(shards), sum(len(shard.clips) for shard in shards)
         self._published = self._failed = self._again = 0
         self._receipts = Progress()  # of published shards
+        self._given_up = 0  # clips that nobody will do
         self._masklets, self._reasons = Counter[str](), Counter[str]()
         self._failures: deque[str] = deque(maxlen=FAILURES)
         self._ended_receipts: list[ShardReceipt] = []
@@ -91,15 +92,15 @@ class Tally:
     def published(self, receipt: ShardReceipt) -> None:
         """A shard is done."""
         self._published += 1
-        clips, failed = receipt.clips["planned"], receipt.clips["failed"]
-        self._receipts += Progress(clips, receipt.frames, failed, receipt.stages_s)
+        self._receipts += Progress.of(receipt)
         self._masklets.update(receipt.masklets)
         self._reasons.update(receipt.reasons)
         self._ended_receipts.append(receipt)
 
-    def failed(self, failure: ShardFailure) -> None:
-        """A shard will not be tried again in this run."""
+    def failed(self, failure: ShardFailure, clips: int) -> None:
+        """A shard of so many clips will not be tried again in this run."""
         self._failed += 1
+        self._given_up += clips
         what = f"{failure.stage}: {failure.type}: {failure.message}"
         self._failures.append(f"{failure.shard} given up, {what}")
         self._ended_failures.append(failure)
@@ -114,7 +115,7 @@ class Tally:
         totals = _more(crew.totals, self._receipts)  # workers have told seconds ago
         before, old, worked = self._sample(totals, crew.working, now)
         seconds = max(now - before, 1e-9)
-        clips = min(totals.clips, self._clips)  # those of a shard tried again are counted again
+        left = max(0, self._clips - self._given_up - totals.clips)
         clips_per_s = (totals.clips - old.clips) / seconds
         ended = Ended(
             published=self._ended_receipts,
@@ -132,10 +133,14 @@ class Tally:
                 "building": building,
                 "waiting": waiting,
             },
-            clips={"planned": self._clips, "done": clips, "failed": totals.failed},
+            clips={
+                "planned": self._clips,
+                "done": min(totals.clips, self._clips),
+                "failed": totals.failed,
+            },
             frames=totals.frames,
             frames_per_s=(totals.frames - old.frames) / seconds,
-            eta_s=(self._clips - clips) / clips_per_s if clips_per_s > 0 else None,
+            eta_s=_eta_s(left, clips_per_s),
             crew=crew,
             busy=_busy(totals, old, seconds * worked),
             masklets=dict(self._masklets),
@@ -163,6 +168,12 @@ def _more(one: Progress, other: Progress) -> Progress:
         failed=max(one.failed, other.failed),
         stages_s={stage: max(one.stages_s[stage], other.stages_s[stage]) for stage in STAGES},
     )
+
+
+def _eta_s(left: int, clips_per_s: float) -> float | None:
+    if left == 0:
+        return 0.0
+    return left / clips_per_s if clips_per_s > 0 else None
 
 
 def _busy(now: Progress, before: Progress, worker_s: float) -> dict[str, float]:

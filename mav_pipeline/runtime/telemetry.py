@@ -1,9 +1,11 @@
 """A run in Ray's metrics: what ``jobs/grafana.json`` draws.
 
-Ray exports each under ``ray_`` plus its name, on every node's metrics port, some seconds late.
+Ray exports each under ``ray_`` plus its name, on the metrics port of this node, some seconds late.
 """
 
 from __future__ import annotations
+
+import math
 
 from ray.util.metrics import Counter, Gauge, Histogram
 
@@ -76,8 +78,7 @@ class Telemetry:
         for state in ("published", "failed", "building", "waiting"):
             self._shards.set(view.shards[state], {**self._run, "state": state})
         self._rate.set(view.frames_per_s, self._run)
-        if view.eta_s is not None:
-            self._eta.set(view.eta_s, self._run)
+        self._eta.set(math.nan if view.eta_s is None else view.eta_s, self._run)
         for stage, share in view.busy.items():
             self._busy.set(share, {**self._run, "stage": stage})
         if view.crew is not None:

@@ -14,7 +14,7 @@ from mav_pipeline.schema import RunReport, ShardReceipt
 
 _log = logging.getLogger(__name__)
 
-_RECENT = 33  # receipts over which a rate is taken
+_RECENT = 33  # receipts over which a rate is taken, or two of each worker, which come in waves
 
 
 def watch(built: BuiltSet, every_s: float, wait: Callable[[float], None] = time.sleep) -> RunReport:
@@ -38,14 +38,15 @@ def watch(built: BuiltSet, every_s: float, wait: Callable[[float], None] = time.
 def _look(built: BuiltSet, now: datetime) -> tuple[RunReport, View]:
     report, failures = built.report(), built.failures()
     receipts = sorted(built.receipts().values(), key=lambda receipt: receipt.published_at)
-    frames_per_s, clips_per_s = _rates(receipts[-_RECENT:])
+    workers = {(receipt.worker["host"], receipt.worker["pid"]) for receipt in receipts}
+    frames_per_s, clips_per_s = _rates(receipts[-max(_RECENT, 2 * len(workers)) :], now)
     clips = {
         "planned": report.clips["planned"],
         "done": report.clips["planned"] - report.clips["pending"],
         "failed": report.clips["failed"],
     }
     pending = report.shards["pending"]
-    last_s = (now - _time(receipts[-1])).total_seconds() if receipts else None
+    last_s = _seconds(receipts[-1], now) if receipts else None
     return report, View(
         elapsed_s=report.wall_s,
         shards={**report.shards, "waiting": pending},
@@ -63,12 +64,9 @@ def _look(built: BuiltSet, now: datetime) -> tuple[RunReport, View]:
     )
 
 
-def _rates(receipts: Sequence[ShardReceipt]) -> tuple[float, float]:
-    """Alpha frames/s and clips/s between the first and the last of some receipts, in time."""
-    if len(receipts) < 2:
-        return 0.0, 0.0
-    seconds = (_time(receipts[-1]) - _time(receipts[0])).total_seconds()
-    if seconds <= 0:
+def _rates(receipts: Sequence[ShardReceipt], now: datetime) -> tuple[float, float]:
+    """Alpha frames/s and clips/s since the first of some receipts, up to now."""
+    if len(receipts) < 2 or not (seconds := _seconds(receipts[0], now)):
         return 0.0, 0.0
     later = receipts[1:]
     frames = sum(receipt.frames for receipt in later)
@@ -76,5 +74,6 @@ def _rates(receipts: Sequence[ShardReceipt]) -> tuple[float, float]:
     return frames / seconds, clips / seconds
 
 
-def _time(receipt: ShardReceipt) -> datetime:
-    return datetime.fromisoformat(receipt.published_at)
+def _seconds(receipt: ShardReceipt, now: datetime) -> float:
+    """Since it was published; its worker's clock may be ahead of ours."""
+    return max(0.0, (now - datetime.fromisoformat(receipt.published_at)).total_seconds())

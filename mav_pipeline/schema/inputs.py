@@ -58,15 +58,20 @@ class ClipRef:
 
 @dataclass(frozen=True, slots=True)
 class ClipMeasure:
-    """What a clip will give: ``alpha_frames`` of ``pixels`` each, from ``masklets`` masklets.
+    """What a clip will give.
 
-    ``skipped`` counts its other masklets by the reason that their rows will have.
+    Attributes:
+        masklets: those that will be matted.
+        frames: annotated ones, of ``pixels`` each.
+        alpha_frames: one masklet on one frame is one.
+        turned_away: its other masklets, by the reason that their rows will have.
     """
 
     masklets: int
+    frames: int
     alpha_frames: int
     pixels: int
-    skipped: Mapping[str, int] = field(default_factory=dict)
+    turned_away: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -175,17 +175,12 @@ def screened(masklet: Masklet, config: SourceConfig) -> Masklet:
     if masklet.problem is not None:
         return masklet
     areas = [rle.area for rle in masklet.rles if rle is not None]
-    return replace(masklet, problem=too_small(max(areas, default=0), config))
-
-
-def too_small(area: int, config: SourceConfig) -> Problem | None:
-    """Why a masklet that covers at most ``area`` pixels of a frame is skipped, if it is."""
-    if area == 0:
-        return Problem("skipped", "empty", "visible on no frame")
-    if area < config.min_area:
-        message = f"covers at most {area} pixels, source.min_area is {config.min_area}"
-        return Problem("skipped", "speck", message)
-    return None
+    if not areas:
+        return replace(masklet, problem=Problem("skipped", "empty", "visible on no frame"))
+    if max(areas) < config.min_area:
+        message = f"covers at most {max(areas)} pixels, source.min_area is {config.min_area}"
+        return replace(masklet, problem=Problem("skipped", "speck", message))
+    return masklet
 
 
 def _skipped(reason: str, cause: str, role: str) -> InputError:

@@ -88,15 +88,16 @@ class SavEval:
         """
         guard_bytes(ref.files, self._config)
         masks = ref.role("mask")
-        guard_frames(len({_number(file) for file in masks}), self._config, "mask")
+        count = len({_number(file) for file in masks})
+        guard_frames(count, self._config, "mask")
         first = read_png(read_ref(self._storage, masks[0]), role="mask")
         height, width = first.shape
         guard_pixels(height, width, self._config, "mask")
         owners = {_object(file, ref.video_id) for file in masks}
         if owners == {None}:
-            count = max(1, len({label for label, _ in _objects(first, None)} - {_VOID}))
-            return ClipMeasure(count, count * len(masks), first.size)
-        return ClipMeasure(len(owners), len(masks), first.size)
+            objects = max(1, len({label for label, _ in _objects(first, None)} - {_VOID}))
+            return ClipMeasure(objects, count, objects * count, first.size)
+        return ClipMeasure(len(owners), count, len(masks), first.size)
 
     def load(self, ref: ClipRef, rule: SizeRule) -> Clip:
         """See ``Source.load``."""

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from mav_pipeline.config import SourceConfig
 from mav_pipeline.errors import InputError
 from mav_pipeline.interfaces import Discovery
-from mav_pipeline.masks import parse_rle, run_lengths
+from mav_pipeline.masks import parse_rle
 from mav_pipeline.schema import Clip, ClipMeasure, ClipRef, Masklet, Plan, Problem
 from mav_pipeline.sizing import SizeRule
 from mav_pipeline.sources.listing import (
@@ -26,7 +26,6 @@ from mav_pipeline.sources.listing import (
     guard_pixels,
     list_source,
     screened,
-    too_small,
     torn,
     with_torn,
 )
@@ -47,6 +46,17 @@ class _Annotation:
     height: int | None
     width: int | None
     environment: str | None
+
+    def size(self) -> tuple[int, int]:
+        """Height and width of the video, as the json says or else its first mask; or zeros."""
+        if self.height and self.width:
+            return self.height, self.width
+        rle: Any = next((rle for frame in self.frames for rle in frame if rle), {})
+        try:
+            height, width = (int(side) for side in rle["size"])
+        except (TypeError, KeyError, ValueError, OverflowError):
+            return 0, 0
+        return height, width
 
 
 class SavTrain:
@@ -97,27 +107,48 @@ class SavTrain:
 
     def measure(self, ref: ClipRef) -> ClipMeasure:
         """See ``Source.measure``."""
-        guard_bytes(ref.files, self._config)
-        masklets = alpha_frames = pixels = 0
-        skipped = Counter[str]()
-        for file in (file for kind in self._kinds for file in ref.role(kind)):
-            annotation = _parse(read_ref(self._storage, file), file.role)
-            guard_frames(len(annotation.frames), self._config, file.role)
-            height, width = annotation.height or 0, annotation.width or 0
-            guard_pixels(height, width, self._config, file.role)
-            pixels = height * width
-            for column in zip(*annotation.frames, strict=True):
-                areas = [_area(rle) for rle in column]
-                problem = too_small(max(areas), self._config)
-                if problem is not None:
-                    skipped[problem.reason] += 1
-                    continue
-                masklets += 1
-                alpha_frames += sum(area > 0 for area in areas)
-        return ClipMeasure(masklets, alpha_frames, pixels, skipped)
+        annotations, count = self._annotations(ref)
+        height, width = annotations[0].size()
+        guard_pixels(height, width, self._config, annotations[0].role)
+        masklets = [m for a in annotations for m in self._masklets(a, height, width, count)]
+        good = [masklet for masklet in masklets if masklet.problem is None]
+        return ClipMeasure(
+            masklets=len(good),
+            frames=count,
+            alpha_frames=sum(sum(masklet.visible) for masklet in good),
+            pixels=height * width,
+            turned_away=Counter(m.problem.reason for m in masklets if m.problem is not None),
+        )
 
     def load(self, ref: ClipRef, rule: SizeRule) -> Clip:
         """See ``Source.load``."""
+        annotations, count = self._annotations(ref)
+        data = read_ref(self._storage, ref.role("video")[0])
+        video = decode_video(
+            data,
+            step=self._config.frame_step,
+            annotated=count,
+            rule=rule,
+            max_pixels=self._config.max_pixels,
+            jpegs=self._rgb == "jpeg",
+        )
+        height, width, count = video.height, video.width, len(video.indices)
+        masklets = [m for a in annotations for m in self._masklets(a, height, width, count)]
+        return Clip(
+            video_id=ref.video_id,
+            width=width,
+            height=height,
+            fps=video.fps,
+            frame_indices=video.indices,
+            environment=annotations[0].environment,
+            masklets=tuple(masklets),
+            size=video.size,
+            frames=video.frames,
+            rgb=self._members(data, video),
+        )
+
+    def _annotations(self, ref: ClipRef) -> tuple[list[_Annotation], int]:
+        """The asked jsons of a clip, and how many frames they annotate."""
         guard_bytes(ref.files, self._config)
         annotations = [
             _parse(read_ref(self._storage, file), file.role)
@@ -129,33 +160,15 @@ class SavTrain:
             cause = f"the jsons annotate {' and '.join(map(str, lengths))} frames"
             raise InputError("frame_count", cause, role="auto", stage="masks")
         guard_frames(min(lengths), self._config, annotations[0].role)
-        data = read_ref(self._storage, ref.role("video")[0])
-        video = decode_video(
-            data,
-            step=self._config.frame_step,
-            annotated=min(lengths),
-            rule=rule,
-            max_pixels=self._config.max_pixels,
-            jpegs=self._rgb == "jpeg",
-        )
-        masklets = [m for a in annotations for m in self._masklets(a, video)]
-        return Clip(
-            video_id=ref.video_id,
-            width=video.width,
-            height=video.height,
-            fps=video.fps,
-            frame_indices=video.indices,
-            environment=annotations[0].environment,
-            masklets=tuple(masklets),
-            size=video.size,
-            frames=video.frames,
-            rgb=self._members(data, video),
-        )
+        return annotations, min(lengths)
 
-    def _masklets(self, annotation: _Annotation, video: DecodedVideo) -> list[Masklet]:
-        said = (annotation.height or video.height, annotation.width or video.width)
-        if said != (video.height, video.width):
-            cause = f"the json says {said[1]}x{said[0]}, the video is {video.width}x{video.height}"
+    def _masklets(
+        self, annotation: _Annotation, height: int, width: int, count: int
+    ) -> list[Masklet]:
+        """The masklets on the first ``count`` annotated frames of a video of that size."""
+        said = (annotation.height or height, annotation.width or width)
+        if said != (height, width):
+            cause = f"the json says {said[1]}x{said[0]}, the video is {width}x{height}"
             raise InputError("frame_size", cause, role=annotation.role, stage="masks")
         masklets = []
         for column, (number, bucket) in enumerate(
@@ -163,12 +176,12 @@ class SavTrain:
         ):
             name, problem, rles = f"{annotation.role}_{number:03d}", None, []
             try:
-                for frame in annotation.frames[: len(video.indices)]:
-                    rle = parse_rle(frame[column], video.height, video.width, role=annotation.role)
+                for frame in annotation.frames[:count]:
+                    rle = parse_rle(frame[column], height, width, role=annotation.role)
                     rles.append(rle)
             except InputError as error:
                 message = f"{error} (annotated frame {len(rles)})"
-                rles = [None] * len(video.indices)
+                rles = [None] * count
                 problem = Problem("failed", error.reason, message)
             masklet = Masklet(name, number, annotation.role, tuple(rles), bucket, problem)
             masklets.append(screened(masklet, self._config))
@@ -181,14 +194,6 @@ class SavTrain:
             (f"rgb.{index:05d}.jpg", jpeg)
             for index, jpeg in zip(video.indices, video.jpegs, strict=False)
         )
-
-
-def _area(rle: Any) -> int:
-    """Pixels of a mask, without decoding it; 0 where it is none."""
-    try:
-        return 0 if rle is None else int(sum(run_lengths(rle["counts"].encode())[1::2]))
-    except (TypeError, KeyError, AttributeError, ValueError):
-        return 0
 
 
 def _parse(data: bytes, role: str) -> _Annotation:

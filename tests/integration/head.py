@@ -28,8 +28,8 @@ class Head:
 @contextlib.contextmanager
 def running_head() -> Iterator[Head]:
     """A head with two CPUs, for the time of a ``with``."""
-    port, dashboard, metrics, agent = (_free_port() for _ in range(4))
-    folder = Path(os.environ.get("TMPDIR", "/tmp")) / f"mavray{os.getpid()}"  # sockets: short path
+    port, dashboard, metrics, agent = _free_ports(4)
+    folder = Path(os.environ.get("TMPDIR", "/tmp")) / f"mavray{os.getpid()}_"  # sockets: short path
     command = [
         *(RAY, "start", "--head", "--node-ip-address=127.0.0.1", f"--port={port}"),
         *(f"--dashboard-port={dashboard}", f"--metrics-export-port={metrics}"),
@@ -39,8 +39,8 @@ def running_head() -> Iterator[Head]:
         '--system-config={"metrics_report_interval_ms": 500}',
     ]
     env = {**os.environ, **ENV}
-    subprocess.run(command, env=env, check=True, capture_output=True, timeout=120)
     try:
+        subprocess.run(command, env=env, check=True, capture_output=True, timeout=120)
         yield Head(
             f"127.0.0.1:{port}",
             f"http://127.0.0.1:{dashboard}",
@@ -50,10 +50,12 @@ def running_head() -> Iterator[Head]:
         _stop(folder)
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def _free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as held:  # all at once, so that they differ
+        probes = [held.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
 
 
 def _stop(folder: Path) -> None:

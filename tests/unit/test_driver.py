@@ -10,7 +10,7 @@ import pytest
 
 from mav_pipeline.dataset.built import BuiltSet
 from mav_pipeline.errors import Interrupted, ShardError
-from mav_pipeline.runtime.driver import over_budget, run_shards
+from mav_pipeline.runtime.driver import forget, over_budget, run_shards
 from mav_pipeline.runtime.queue import Task
 from mav_pipeline.runtime.tally import View
 from mav_pipeline.schema import Plan, RunReport, ShardSpec
@@ -92,6 +92,17 @@ def test_a_shard_that_keeps_failing_is_recorded_and_the_rest_goes_on(tmp_path: P
         NAMES[1]: {"shard": NAMES[1], **failure},
         NAMES[2]: {"shard": NAMES[2], **bug},
     }
+
+
+def test_what_another_run_gave_up_is_pending_once_it_is_taken_up(tmp_path: Path) -> None:
+    run(FakeCrew({NAMES[1]: [LASTING]}), tmp_path)
+    built = BuiltSet(LocalStorage(tmp_path), {}, Plan(tuple(SHARDS), {}))
+    assert built.report().shards["failed"] == 1
+    forget(built, [Task(SHARDS[0]), Task(SHARDS[1], rebuild=True)])
+    assert [*recorded(tmp_path)] == [NAMES[1]]
+    forget(built, [Task(SHARDS[1])])
+    assert recorded(tmp_path) == {}
+    assert built.report().shards["pending"] == 4
 
 
 def test_one_attempt_means_no_retry(tmp_path: Path) -> None:

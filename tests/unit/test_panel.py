@@ -78,6 +78,14 @@ def test_markup_in_an_error_is_shown_as_it_is() -> None:
     assert "[bold]x[/nonsense]" in drawn(replace(VIEW, failures=("[bold]x[/nonsense]",)))
 
 
+def test_failures_take_a_line_each_however_long_they_are() -> None:
+    told = ("CUDA error:\n" + "a very long story " * 40, "the newest")
+    short, long = drawn(replace(VIEW, failures=("a", "b"))), drawn(replace(VIEW, failures=told))
+    assert len(long.splitlines()) == len(short.splitlines())
+    assert "CUDA error: a very long" in long
+    assert "the newest" in long.splitlines()[-2]
+
+
 @given(st.floats(0, 1e7))
 def test_a_clock_reads_back(seconds: float) -> None:
     text = clock(seconds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -83,10 +84,33 @@ def test_receipts_give_a_rate_and_what_is_published_is_not_pending(tmp_path: Pat
     assert found.gpu_hours == pytest.approx(hours(found) / 4, abs=1e-3)
     found = preview(settings)
     assert found.rate_of == "receipts"
+    for stage, seconds in {"decode": 1, "matting": 8, "score": 6, "encode": 6}.items():
+        for path in (tmp_path / "out" / "shards").glob("*.json"):
+            document = json.loads(path.read_text())
+            document["stages_s"][stage] = seconds
+            path.write_text(json.dumps(document))
     report = built.report()
-    assert found.frames_per_s == pytest.approx(
-        report.frames / max(report.stages_s.values()), abs=1e-3
-    )
+    for threads, longest in ((1, 12), (2, 8)):  # a lane scores and encodes in turn
+        found = preview(run(tmp_path, runtime__encode_threads=threads))
+        assert found.frames_per_s == pytest.approx(report.frames / (3 * longest), abs=1e-3)
+
+
+def test_a_rate_that_cannot_be_measured_is_no_rate_of_something_else(tmp_path: Path) -> None:
+    write_clip(tmp_path / "in", "a").write_bytes(b"no video")
+    with pytest.raises(ConfigError, match=r"plan.measure=1: none of 1 clips .*plan.frames_per_s"):
+        preview(run(tmp_path, plan__measure=1))
+
+
+def test_shares_of_a_gpu_and_formats_count(three: Path) -> None:
+    whole = preview(run(three, plan__frames_per_s=0.001))
+    half = preview(run(three, plan__frames_per_s=0.001, runtime__gpus_per_worker=0.5))
+    assert whole.gpu_hours is not None
+    assert half.gpu_hours == pytest.approx(whole.gpu_hours / 2)
+    ffv1 = preview(run(three, output__rgb="none"))
+    png = preview(run(three, output__rgb="none", output__alpha="png"))
+    jpeg = preview(run(three, output__rgb="jpeg"))
+    assert png.output_bytes == 2 * ffv1.output_bytes
+    assert jpeg.output_bytes > png.output_bytes > 0
 
 
 @pytest.mark.parametrize(

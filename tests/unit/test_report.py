@@ -90,7 +90,7 @@ class _Source:
         return []
 
     def measure(self, ref: ClipRef) -> ClipMeasure:
-        return ClipMeasure(1, FRAMES, HEIGHT * WIDTH)
+        return ClipMeasure(1, FRAMES, FRAMES, HEIGHT * WIDTH)
 
     def load(self, ref: ClipRef, rule: SizeRule) -> Clip:
         if ref.video_id.startswith("bad"):

@@ -408,7 +408,8 @@ def test_a_measure_is_what_loading_gives(tmp_path: Path) -> None:
     measure = found.measure(ref)
     assert (measure.masklets, measure.alpha_frames) == (2, 5)
     assert measure.pixels == WIDTH * HEIGHT
-    assert measure.skipped == {"empty": 1}
+    assert measure.turned_away == {"empty": 1}
+    assert measure.frames == 3
 
 
 def test_a_measure_turns_away_what_loading_turns_away(tmp_path: Path) -> None:
@@ -417,7 +418,7 @@ def test_a_measure_turns_away_what_loading_turns_away(tmp_path: Path) -> None:
     (ref,) = discover(tmp_path)
     measure = source(tmp_path, **keys).measure(ref)
     loaded = load(tmp_path, **keys).masklets
-    assert (measure.masklets, measure.skipped) == (1, {"speck": 1})
+    assert (measure.masklets, measure.turned_away) == (1, {"speck": 1})
     assert [problem(masklet) for masklet in loaded] == [None, ("skipped", "speck")]
     for key, value in (("max_frames", 2), ("max_pixels", 99), ("max_bytes", 99)):
         found = source(tmp_path, **{key: value})
@@ -425,6 +426,19 @@ def test_a_measure_turns_away_what_loading_turns_away(tmp_path: Path) -> None:
             with pytest.raises(InputError) as caught:
                 refused(ref)
             assert (caught.value.status, caught.value.reason) == ("skipped", key)
+
+
+def test_a_measure_knows_broken_masks_and_jsons_without_a_size(tmp_path: Path) -> None:
+    write_clip(tmp_path, "a", {0: moving_box(3), 1: moving_box(3)})
+    path = tmp_path / "a_manual.json"
+    document = json.loads(path.read_text())
+    document["masklet"][1][1]["counts"] = "~"
+    del document["video_height"], document["video_width"]
+    path.write_text(json.dumps(document))
+    (ref,) = discover(tmp_path)
+    measure = source(tmp_path).measure(ref)
+    assert (measure.masklets, measure.turned_away) == (1, {"rle": 1})
+    assert (measure.alpha_frames, measure.pixels) == (3, WIDTH * HEIGHT)
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data is not on this machine")

@@ -608,11 +608,14 @@ def test_a_closed_builder_leaves_no_thread_behind(clips: Path, out: Path) -> Non
 
 
 def test_after_a_failed_shard_the_builder_builds_the_next(clips: Path, out: Path) -> None:
-    errors: dict[str, BaseException] = {IDS[0]: OSError(5, "Input/output error")}
+    errors: dict[str, BaseException] = {IDS[4]: OSError(5, "Input/output error")}
     run = run_config(clips, out)
     source = FailingSource(open_source(run), errors)
     with open_builder(run, source=source) as builder:
         with pytest.raises(ShardError):
             builder.build(spec(clips))
+        assert (builder.progress().clips, builder.progress().failed) == (0, 0)
+        assert builder.progress().frames > 0  # they were made
         errors.clear()
         assert outcomes(out, builder.build(spec(clips))) == GOOD_ROWS
+        assert (builder.progress().clips, builder.progress().failed) == (5, 1)

@@ -81,6 +81,13 @@ def test_receipts_know_more_than_workers_that_have_not_answered_yet() -> None:
     assert (now.frames, now.frames_per_s) == (70, 14.0)
 
 
+def test_the_clips_of_a_shard_that_is_given_up_are_not_waited_for() -> None:
+    tally = Tally(SHARDS, 0.0)
+    tally.failed(failure("mav-000003"), 10)
+    assert view(tally, crew(45, 45), 45.0).eta_s == pytest.approx(45)
+    assert view(tally, crew(90, 90), 90.0).eta_s == 0
+
+
 def test_clips_that_are_built_again_are_not_more_than_there_are() -> None:
     assert view(Tally(SHARDS, 0.0), crew(130, 9), 5.0).clips["done"] == 100
 
@@ -89,7 +96,7 @@ def test_the_last_failures_are_kept_in_words() -> None:
     tally = Tally(SHARDS, 0.0)
     for shard in SHARDS:
         tally.again(shard.name, "the worker died")
-    tally.failed(failure("mav-000003"))
+    tally.failed(failure("mav-000003"), 10)
     shown = view(tally, crew(), 1.0).failures
     assert len(shown) == FAILURES
     assert shown[-1] == "mav-000003 given up, publish: OSError: disk full"
@@ -102,7 +109,7 @@ def test_each_end_is_told_once_and_counts_add_up(events: list[str]) -> None:
     for now, event in enumerate([*events, "view"]):
         tell: dict[str, Any] = {
             "published": lambda: tally.published(receipt()),
-            "failed": lambda: tally.failed(failure("mav-000000")),
+            "failed": lambda: tally.failed(failure("mav-000000"), 10),
             "again": lambda: tally.again("mav-000000", "why"),
             "view": lambda: views.append(view(tally, crew(), float(now))),  # noqa: B023
         }

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -32,8 +34,10 @@ def hidden(root: Path, *shards: str) -> dict[str, bytes]:
 def test_it_goes_on_until_no_shard_is_pending(
     small_set: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    start = datetime.now(UTC) - timedelta(hours=1)
     for number, shard in enumerate(NAMES):
-        change_receipt(small_set, shard, published_at=f"2026-01-01T00:00:0{number * 2}+00:00")
+        time = start + timedelta(minutes=20 * number)
+        change_receipt(small_set, shard, published_at=time.isoformat())
     later = hidden(small_set, *NAMES[1:])
 
     def publish(_: float) -> None:
@@ -46,10 +50,26 @@ def test_it_goes_on_until_no_shard_is_pending(
     lines = [record.message for record in caplog.records]
     assert [text.partition(";")[0] for text in lines] == ["shards 1/3", "shards 2/3", "shards 3/3"]
     assert "clips 2/5" in lines[0]
-    assert "ago" in lines[1]
-    assert " to go" in lines[1]
-    assert "3.0/s" in lines[1]  # the second shard's 6 frames in 2 s
+    assert re.search(r"last shard 0:40:0\d ago", lines[1])
+    # The second shard has 2 clips, and nothing came in the hour since the first: 1 clip is left.
+    assert re.search(r"0:30:0\d to go", lines[1])
     assert "ago" not in lines[2]
+
+
+def test_a_worker_whose_clock_is_ahead_does_not_make_time_run_back(
+    small_set: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    ahead = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    for shard in NAMES:
+        change_receipt(small_set, shard, published_at=ahead)
+    later = hidden(small_set, NAMES[2])
+
+    def publish(_: float) -> None:
+        (small_set / layout.receipt(NAMES[2])).write_bytes(later[NAMES[2]])
+
+    with caplog.at_level(logging.INFO, "mav_pipeline"):
+        watch(BuiltSet.open(LocalStorage(small_set)), 0, publish)
+    assert "0.0/s; last shard 0:00:00 ago" in caplog.text
 
 
 def test_shards_given_up_are_named_and_end_it(
