@@ -26,7 +26,7 @@ def main() -> None:
 
 def _speed(root: Path) -> None:
     clips = corpus.sample(root / "sample", clips=4)
-    rows = [*measure.closed_form(clips, root / "out"), *measure.floor(clips, root / "out")]
+    rows = [*measure.closed_form(clips, root / "out"), *measure.floor(clips, root / "floor")]
     rows += measure.metrics(corpus.sample(root / "small", 1, 1024, 576))
     head = "Four rendered clips of 1280x720, 60 annotated frames each."
     _section("Speed", head, ("what", "measured", "goal"), rows)
