@@ -20,6 +20,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from mav_pipeline import __version__
 from mav_pipeline import report as report_module
 from mav_pipeline.config import FINGERPRINTED, RunConfig
 from mav_pipeline.dataset.built import BuiltSet, read_run
@@ -52,8 +53,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = [word for word in words if word not in FLAGS]
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s", force=True)
     _log.setLevel(logging.INFO)
-    if not words or words[0] in ("-h", "--help", "help"):
-        sys.stderr.write(usage())
+    if words == ["--version"]:
+        sys.stderr.write(f"mav_pipeline {__version__}\n")
+        return OK
+    if not words or words[0] == "help" or {"-h", "--help"} & set(words):
+        sys.stderr.write(usage() + (f"\n{keys()}" if words else ""))
         return OK if words else SETUP
     verb, overrides = words[0], words[1:]
     try:
@@ -82,7 +86,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def usage() -> str:
     """The list of verbs."""
     lines = [f"  {verb:<8} {text}" for verb, (_, text) in VERBS.items()]
-    return f"usage: mav <verb> [{JSON}] [{WATCH}] [key=value ...]\n\n" + "\n".join(lines) + "\n"
+    flags = f"[{JSON}] [{WATCH}]"
+    return f"usage: mav <verb> {flags} [key=value ...]\n\n" + "\n".join(lines) + "\n"
+
+
+def keys() -> str:
+    """``conf/config.yaml``, which has each key with its default and meaning, less Hydra's own."""
+    return (conf_folder() / "config.yaml").read_text().rpartition("\nhydra:")[0]
 
 
 # configuration
@@ -217,7 +227,8 @@ def _verify(config: RunConfig) -> Result:
         _log.error("%s: %s", finding.path, finding.what)
     for path in result.strays:
         _log.warning("%s: stray%s", path, ", removed" if path in result.removed else "")
-    _log.info("%s; %d samples decoded", dict(result.shards), result.samples)
+    decoded = {"decoded": f"{result.samples} samples"} if config.verify.deep else {}
+    _show({"shards": dict(result.shards), **decoded})
     return OK if result.ok else BUG_OR_FINDING, result.to_json()
 
 

@@ -29,6 +29,11 @@ class ConfigError(SetupError):
     """A configuration key or value is wrong."""
 
 
+def lacks(what: str, extra: str) -> ConfigError:
+    """The error of a setting that needs an extra which is not installed."""
+    return ConfigError(f"{what} needs the extra {extra}: pip install '.[{extra}]' in the checkout")
+
+
 class OutputError(SetupError):
     """The output location is foreign, mismatching or cannot keep our promises."""
 

@@ -99,7 +99,8 @@ def _shard(
     for file in (receipt.tar, receipt.manifest):
         if (what := _damage(built.storage, file)) is not None:
             broken = True
-            yield Finding(layout.data(file.name), what)
+            cure = f"remove it and {layout.receipt(receipt.shard)}, and mav build makes it anew"
+            yield Finding(layout.data(file.name), f"{what}; {cure}")
     if broken:
         return
     path = layout.data(receipt.manifest.name)

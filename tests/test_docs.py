@@ -9,6 +9,7 @@ import pytest
 
 from mav_pipeline.cli import VERBS
 from mav_pipeline.dataset import layout
+from mav_pipeline.dataset.loader import MatteSample
 from mav_pipeline.dataset.manifest import SCHEMA
 from mav_pipeline.schema import ShardReceipt
 from mav_pipeline.typed import flatten
@@ -53,6 +54,12 @@ def test_every_file_and_folder_of_a_set_is_told() -> None:
     assert layout.CROISSANT in names
     for name in names:
         assert re.search(rf"^\| `{re.escape(name)}[`/]", text, re.MULTILINE), name
+
+
+def test_every_key_of_a_batch_is_told() -> None:
+    section = (DOCS / "format.md").read_text().partition("## A batch")[2].partition("\n## ")[0]
+    for key in MatteSample.__annotations__:
+        assert f"`{key}`" in section, key
 
 
 def test_every_key_of_a_receipt_is_told() -> None:

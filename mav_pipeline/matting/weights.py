@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mav_pipeline.errors import ConfigError
+from mav_pipeline.errors import ConfigError, lacks
 from mav_pipeline.storage import S3Storage
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -120,7 +120,7 @@ def _fetch(uri: str, name: str, key: str, endpoint_url: str | None) -> Path:
                 if size is not None and not (path.is_file() and path.stat().st_size == size):
                     remote.download(f"{name}/{file}", size, path)
     except ImportError as error:
-        raise ConfigError(f"{key}={uri} needs boto3: pip install 'mav-pipeline[s3]'") from error
+        raise lacks(f"{key}={uri}", "s3") from error
     except OSError as error:
         raise ConfigError(f"{key}={uri} cannot be read: {error.strerror or error}") from error
     return folder.parent

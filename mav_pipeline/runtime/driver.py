@@ -18,7 +18,7 @@ from mav_pipeline.config import RunConfig
 from mav_pipeline.dataset.built import BuiltSet
 from mav_pipeline.dataset.final import finalize, is_final
 from mav_pipeline.dataset.receipts import forget_failure, record_failure
-from mav_pipeline.errors import Interrupted, TransientError
+from mav_pipeline.errors import Interrupted, TransientError, lacks
 from mav_pipeline.report import write_report
 from mav_pipeline.runtime.crew import Crew
 from mav_pipeline.runtime.local import LocalCrew
@@ -58,7 +58,7 @@ def _built(prepared: Prepared, config: RunConfig) -> RunReport:
         if not pending:
             built = prepared.begin()
         else:
-            with contextlib.closing(_open_crew(config, prepared.fingerprint)) as crew:
+            with contextlib.closing(open_crew(config, prepared.fingerprint)) as crew:
                 crew.start()
                 listen()  # ray.init has put its own handler in the place of ours
                 built = prepared.begin()
@@ -79,11 +79,14 @@ def over_budget(report: RunReport, config: RunConfig) -> bool:
     return report.clips["failed"] > allowed
 
 
-def _open_crew(config: RunConfig, fingerprint: str) -> Crew:
+def open_crew(config: RunConfig, fingerprint: str) -> Crew:
+    """The crew that ``config.runtime`` names. Raises ConfigError where ray is not installed."""
     if config.runtime.name == "local":
         return LocalCrew(config, fingerprint)
-    from mav_pipeline.runtime.cluster import RayCrew  # ray is an extra
-
+    try:
+        from mav_pipeline.runtime.cluster import RayCrew
+    except ModuleNotFoundError as error:
+        raise lacks("runtime=ray", "ray") from error
     return RayCrew(config, fingerprint)
 
 

@@ -122,7 +122,10 @@ def prepare(config: RunConfig, *, writes: bool) -> Prepared:
     if run is None:
         _refuse_foreign(output)
     elif run["fingerprint"] != fingerprint:
-        _refuse(output, planning.changed_keys(run["keys"], keys))
+        changes = planning.changed_keys(run["keys"], keys)
+        gates_only = all(change.startswith("quality.") for change in changes)
+        hint = "; other gates for a finished set: mav regate name=... quality...." * gates_only
+        _refuse(output, changes, hint)
     held = _read(output, layout.PLAN) if run is not None else None
     before = None if held is None else read_plan(held)
     found = _discovered(config, before)
@@ -184,7 +187,10 @@ def _resumed(built: BuiltSet, found: Plan, rebuild: str) -> tuple[Plan, list[Tas
         hint = ""
     else:
         plan, changes = built.plan, planning.changed_files(built.plan, found)
-        hint = "; where that repairs failed clips: resume.rebuild=failed_clips"
+        hint = (
+            "; where that repairs failed clips: resume.rebuild=failed_clips. A file has changed "
+            "where its size or time has (on S3 its etag): copy inputs as cp -p does"
+        )
     if changes:
         _refuse(built.storage, [f"{uri} {what}" for uri, what in changes.items()], hint)
     tasks = [

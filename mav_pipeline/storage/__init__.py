@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from mav_pipeline.errors import ConfigError
+from mav_pipeline.errors import ConfigError, lacks
 from mav_pipeline.storage.base import Changed, Storage, read_ref
 from mav_pipeline.storage.local import LocalStorage
 from mav_pipeline.storage.names import Entry, Upload, is_temporary, temporary_name
@@ -54,7 +54,7 @@ def open_storage(root: str | None, key: str, endpoint_url: str | None) -> Storag
     try:
         return S3Storage(root, endpoint_url)
     except ImportError as error:
-        raise ConfigError(f"{key}={root} needs boto3: pip install 'mav-pipeline[s3]'") from error
+        raise lacks(f"{key}={root}", "s3") from error
     except ValueError as error:
         raise ConfigError(f"{key}={root}: storage.endpoint_url={endpoint_url}: {error}") from error
 

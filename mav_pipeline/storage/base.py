@@ -55,8 +55,9 @@ class Storage(Protocol):
     def publish(self, file: BufferedReader, name: str) -> None:
         """Makes a finished local file appear as ``name``; it stays where it is, too.
 
-        ``name`` is taken to describe the content: where it exists already, nothing is done. An open
-        file it is because another builder's sweep may take its path for a dead builder's.
+        ``name`` is taken to describe the content: where the same lies there already (on S3: of the
+        same size), nothing is done, and what is damaged is replaced. An open file it is because
+        another builder's sweep may take its path for a dead builder's.
         """
         ...
 

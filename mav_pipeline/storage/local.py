@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -87,12 +88,25 @@ class LocalStorage:
 
     def publish(self, file: BufferedReader, name: str) -> None:
         os.fsync(file.fileno())
-        with contextlib.suppress(FileExistsError):
+        try:
             try:
                 os.link(Path(file.name), self.root / name)
             except FileNotFoundError:  # another builder's sweep took it for a dead one's
                 self._place(name, file, os.link)
+        except FileExistsError:
+            if not self._holds(name, file):
+                self._place(name, file, os.replace)
         _sync_folder((self.root / name).parent)
+
+    def _holds(self, name: str, file: BufferedReader) -> bool:
+        """Whether ``name`` is what ``file`` holds."""
+        file.seek(0)
+        try:
+            with self.open(name) as there:
+                digests = [hashlib.file_digest(one, "sha256").digest() for one in (there, file)]
+        except FileNotFoundError:  # swept just now
+            return False
+        return digests[0] == digests[1]
 
     def create(self, name: str, data: bytes) -> bool:
         try:

@@ -238,3 +238,49 @@ def test_real_masklets_build_and_verify(tmp_path: Path) -> None:
     assert done.json["clips"]["published"] == 4
     assert mav("verify", f"output.root={out}", "verify.deep=true").code == 0
     assert mav("build", *args, f"output.root={out}", "matting=binary").code == 0
+
+
+def test_a_damaged_shard_is_named_and_made_anew(
+    undisturbed: tuple[Path, dict[str, str]], tmp_path: Path
+) -> None:
+    root = tmp_path / "out"
+    shutil.copytree(undisturbed[0], root)
+    tar = next((root / "shards").glob("mav-000001-*.tar"))
+    with tar.open("r+b") as file:
+        file.seek(700)
+        file.write(b"harm")
+    found = mav("verify", f"output.root={root}")
+    assert found.code == 1
+    assert "remove it and shards/mav-000001.json, and mav build makes it anew" in found.stderr
+    (root / "shards" / "mav-000001.json").unlink()  # a tar that is not what its name says goes too
+    assert mav("build", f"output.root={root}").code == 0
+    assert shard_bytes(root) == undisturbed[1]
+    assert mav("verify", f"output.root={root}", "verify.deep=true").code == 0
+
+
+def test_other_gates_for_a_finished_set_are_pointed_to_regate(
+    undisturbed: tuple[Path, dict[str, str]],
+) -> None:
+    refused = mav("build", f"output.root={undisturbed[0]}", "quality.min_quality=0.5")
+    assert refused.code == 2
+    assert "mav regate" in refused.stderr
+
+
+@pytest.mark.parametrize("words", [["help"], ["build", "--help"], ["-h"]])
+def test_help_lists_verbs_and_keys(words: list[str]) -> None:
+    done = mav(*words)
+    assert (done.code, done.stdout) == (0, "")
+    assert "mav <verb>" in done.stderr
+    assert "clips_per_shard: 32" in done.stderr
+    assert "hydra" not in done.stderr
+
+
+def test_a_sample_that_is_there_already_is_left_alone(tmp_path: Path) -> None:
+    words = (f"sample.root={tmp_path}", "sample.clips=1", "sample.frames=8", "sample.width=64")
+    words = (*words, "sample.height=64")
+    assert mav("sample", *words).code == 0
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
+    assert mav("sample", *words).code == 0
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+    assert mav("sample", *words, "sample.seed=1").code == 0
+    assert before != {path: path.stat().st_mtime_ns for path in before}

@@ -141,14 +141,25 @@ def test_a_temporary_swept_by_another_builder_is_written_again(
     assert names(storage) == ["a"]
 
 
-def test_publishing_keeps_what_exists_and_the_temporary(storage: LocalStorage) -> None:
+def test_publishing_keeps_what_is_there_and_the_temporary(storage: LocalStorage) -> None:
     paths = [storage.temporary("shards/a.tar") for _ in range(2)]
-    for path, data in zip(paths, (b"first", b"second"), strict=True):
-        path.write_bytes(data)
+    times = []
+    for path in paths:
+        path.write_bytes(b"data")
         with path.open("rb") as file:
             storage.publish(file, "shards/a.tar")
-    assert storage.read("shards/a.tar") == b"first"
+        times.append((storage.root / "shards" / "a.tar").stat().st_ino)
+    assert times[0] == times[1]
     assert all(path.exists() for path in paths)
+
+
+def test_publishing_replaces_what_is_damaged(storage: LocalStorage) -> None:
+    storage.put("shards/a.tar", b"dama")
+    path = storage.temporary("shards/a.tar")
+    path.write_bytes(b"data")
+    with path.open("rb") as file:
+        storage.publish(file, "shards/a.tar")
+    assert storage.read("shards/a.tar") == b"data"
 
 
 def test_a_file_whose_path_was_swept_is_published_all_the_same(storage: LocalStorage) -> None:

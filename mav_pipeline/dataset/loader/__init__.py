@@ -9,7 +9,12 @@ decoders: a stranger's set can run no code here.
 from __future__ import annotations
 
 from mav_pipeline.dataset.loader.backgrounds import Backgrounds
-from mav_pipeline.dataset.loader.matte_dataset import MatteDataset
 from mav_pipeline.dataset.loader.sample import MatteSample
+from mav_pipeline.errors import lacks
+
+try:
+    from mav_pipeline.dataset.loader.matte_dataset import MatteDataset
+except ModuleNotFoundError as error:
+    raise lacks("mav_pipeline.dataset.loader", "train") from error
 
 __all__ = ["Backgrounds", "MatteDataset", "MatteSample"]

@@ -27,7 +27,8 @@ CRF = 14  # near transparent, so that the truth is still the truth of the decode
 def render(root: Path, config: SampleConfig) -> list[str]:
     """Renders the corpus below ``root`` and returns its video ids.
 
-    The same settings give the same bytes, on one kind of machine with one set of versions.
+    The same settings give the same bytes, on one kind of machine with one set of versions; files
+    that hold them already are left alone.
 
     Args:
         root: folder; made where there is none. ``config.root`` is not looked at.
@@ -79,12 +80,18 @@ def _render_clip(storage: LocalStorage, plan: ClipPlan) -> str:
         truth += [(f"auto_{i:03d}", alpha) for i, alpha in enumerate(alphas[:AUTO])]
         for name, alpha in truth:
             file = f"{TRUTH}/{plan.video_id}/{name}/{number:05d}.png"
-            storage.put(file, encode_png(alpha))
-    storage.put(f"{FOLDER}/{plan.video_id}.mp4", video.close())
+            _put(storage, file, encode_png(alpha))
+    _put(storage, f"{FOLDER}/{plan.video_id}.mp4", video.close())
     for content in (annotation(plan, "manual", manual), annotation(plan, "auto", auto)):
         file = f"{FOLDER}/{plan.video_id}_{content['masklet_type'][0]}.json"
-        storage.put(file, json.dumps(content).encode())
+        _put(storage, file, json.dumps(content).encode())
     return plan.video_id
+
+
+def _put(storage: LocalStorage, name: str, data: bytes) -> None:
+    """Writes what is not there already: a build on an input with another time would be refused."""
+    if storage.size(name) != len(data) or storage.read(name) != data:
+        storage.put(name, data)
 
 
 def _to_8_bit(alpha: Plane) -> AlphaFrame:

@@ -1,0 +1,35 @@
+"""A setting that needs what is not installed says which extra, before anything is read."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from mav_pipeline.errors import ConfigError
+from mav_pipeline.matting import open_backend
+from mav_pipeline.runtime.driver import open_crew
+from tests.fakes import config
+
+
+@pytest.mark.parametrize("missing", ["torch", "diffusers", "huggingface_hub"])
+def test_the_model_names_its_extra(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, missing, None)
+    run = config({"matting.name": "videomama"})
+    with pytest.raises(ConfigError, match=r"matting=videomama needs .* '\.\[videomama\]'"):
+        open_backend(run.matting)
+
+
+def test_ray_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "mav_pipeline.runtime.cluster", raising=False)
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(ConfigError, match=r"runtime=ray needs .* '\.\[ray\]'"):
+        open_crew(config({"runtime.name": "ray"}), "f" * 64)
+
+
+def test_the_loader_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith("mav_pipeline.dataset.loader")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(ConfigError, match=r"needs .* '\.\[train\]'"):
+        import mav_pipeline.dataset.loader  # noqa: F401
