@@ -109,7 +109,7 @@ def test_the_readme_leads_from_a_clone_to_training(tmp_path: Path) -> None:
     assert stamp.stat().st_mtime >= newest, "run `make setup`: make would install this copy"
     readme = (clone / "README.md").read_text()
     commands = [
-        line.removeprefix("$ ").partition("  #")[0]
+        line.removeprefix("$ ").partition("  #")[0].strip()
         for section in ("## Two commands", "## Train on it")
         for block in re.findall(
             r"^```console\n(.*?)^```",
