@@ -8,7 +8,6 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 from mav_pipeline.config import MattingConfig
-from mav_pipeline.errors import lacks
 from mav_pipeline.interfaces import MattingBackend
 from mav_pipeline.matting.binary import BinaryBackend
 from mav_pipeline.matting.closed_form import ClosedFormBackend
@@ -21,7 +20,7 @@ def largest_batch(config: MattingConfig, endpoint_url: str | None = None) -> int
     Raises:
         SetupError: as ``VideoMaMaBackend.setup``.
     """
-    if config.name != "videomama" or config.device == "cpu":
+    if config.name != "videomama" or config.device == "cpu" or find_spec("torch") is None:
         return None
     import torch
 
@@ -36,16 +35,10 @@ def largest_batch(config: MattingConfig, endpoint_url: str | None = None) -> int
 
 
 def open_backend(config: MattingConfig, endpoint_url: str | None = None) -> MattingBackend:
-    """The backend that ``config`` names; loads nothing.
-
-    Raises:
-        ConfigError: what it needs is not installed.
-    """
+    """The backend that ``config`` names; loads nothing."""
     if config.name == "binary":
         return BinaryBackend()
     if config.name == "videomama":
-        if not all(map(find_spec, ("torch", "diffusers", "huggingface_hub"))):
-            raise lacks("matting=videomama", "videomama")
         return VideoMaMaBackend(config, endpoint_url)
     return ClosedFormBackend(
         threads=config.threads,

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 
 from mav_pipeline.config import MattingConfig
-from mav_pipeline.errors import BackendError
+from mav_pipeline.errors import BackendError, lacks
 from mav_pipeline.masks import at_size, decode_rle
 from mav_pipeline.matting.batches import Batches
 from mav_pipeline.matting.spans import Chunk, Span, SpanPlan, Window
@@ -68,6 +69,8 @@ class VideoMaMaBackend:
         return {"vae": vae.sha256(), "unet": unet.sha256()}
 
     def setup(self) -> None:
+        if not all(map(find_spec, ("torch", "diffusers"))):  # who only plans needs neither
+            raise lacks("matting=videomama", "videomama")
         check(*self._found())
         device = choose_device(self._config.device)
         self._step = SvdStep(

@@ -12,12 +12,19 @@ from mav_pipeline.runtime.driver import open_crew
 from tests.fakes import config
 
 
-@pytest.mark.parametrize("missing", ["torch", "diffusers", "huggingface_hub"])
+@pytest.mark.parametrize("missing", ["torch", "diffusers"])
 def test_the_model_names_its_extra(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, missing, None)
-    run = config({"matting.name": "videomama"})
+    backend = open_backend(config({"matting.name": "videomama"}).matting)
     with pytest.raises(ConfigError, match=r"matting=videomama needs .* '\.\[videomama\]'"):
-        open_backend(run.matting)
+        backend.setup()
+
+
+def test_weights_of_the_hub_name_their_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    run = config({"matting.name": "videomama", "matting.base_model": "some/svd"})
+    with pytest.raises(ConfigError, match=r"base_model=some/svd needs .* '\.\[videomama\]'"):
+        open_backend(run.matting).identity()
 
 
 def test_ray_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
