@@ -294,9 +294,7 @@ def test_a_clip_opens_with_scores_gates_and_all_its_frames(
     assert int(height) > 2 * int(width), "three frames below each other"
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
-    expect(page).to_have_url(
-        re.compile(r"index\.html$")
-    )  # once the dialog's close event is through
+    expect(page).to_have_url(re.compile(r"index\.html$"))  # by the dialog's close event
 
 
 def test_a_clip_has_an_address_and_the_back_button_leaves_it(
