@@ -67,6 +67,8 @@ class VideoEncoder(_Encoder):
 
     def __init__(self, height: int, width: int, rate: Fraction | int, crf: int) -> None:
         options = {"crf": str(crf), "preset": "veryfast", "threads": "1"}
+        # Else x264's SIMD decides by memory that nobody wrote, and now and then bytes differ.
+        options["x264-params"] = "cpu-independent=1"
         super().__init__("mp4", "libx264", "yuv420p", (height, width), rate, options)
 
     def write(self, frame: Frame) -> None:

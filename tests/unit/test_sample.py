@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -216,6 +219,16 @@ def test_same_settings_same_bytes_and_again_over_itself(tmp_path: Path) -> None:
     first = files(tmp_path / "a")
     assert first == files(tmp_path / "b")
     assert not [name for name in first if not name.endswith((".mp4", ".json", ".png"))]
+
+
+def test_bytes_do_not_hang_on_what_memory_held_before(tmp_path: Path) -> None:
+    video = "sav_train/sav_000/sav_000001.mp4"
+    for fill in ("1", "85", "170"):  # glibc fills what it allocates and frees with this
+        words = [f"sample.root={tmp_path / fill}", "sample.clips=1", "sample.frames=40"]
+        words += ["sample.width=192", "sample.height=144"]
+        command = [sys.executable, "-m", "mav_pipeline", "sample", *words]
+        subprocess.run(command, check=True, env={**os.environ, "MALLOC_PERTURB_": fill})
+    assert len({(tmp_path / fill / video).read_bytes() for fill in ("1", "85", "170")}) == 1
 
 
 def test_another_seed_is_another_corpus(tmp_path: Path) -> None:
