@@ -123,7 +123,7 @@ def prepare(config: RunConfig, *, writes: bool) -> Prepared:
         _refuse_foreign(output)
     elif run["fingerprint"] != fingerprint:
         changes = planning.changed_keys(run["keys"], keys)
-        gates_only = all(change.startswith("quality.") for change in changes)
+        gates_only = all(change.startswith(("quality.min_", "quality.max_")) for change in changes)
         hint = "; other gates for a finished set: mav regate name=... quality...." * gates_only
         _refuse(output, changes, hint)
     held = _read(output, layout.PLAN) if run is not None else None

@@ -264,6 +264,9 @@ def test_other_gates_for_a_finished_set_are_pointed_to_regate(
     refused = mav("build", f"output.root={undisturbed[0]}", "quality.min_quality=0.5")
     assert refused.code == 2
     assert "mav regate" in refused.stderr
+    refused = mav("build", f"output.root={undisturbed[0]}", "quality.scores=basic")
+    assert refused.code == 2
+    assert "mav regate" not in refused.stderr  # that is no gate
 
 
 @pytest.mark.parametrize("words", [["help"], ["build", "--help"], ["-h"]])
