@@ -46,7 +46,7 @@ class ShardRecord:
     """The state of one build of a shard."""
 
     spec: ShardSpec
-    times: StageTimes = field(default_factory=StageTimes)
+    times: StageTimes
     rows: list[Row] = field(default_factory=list)
     clips: Counter[str] = field(default_factory=Counter)
     frames: int = 0

@@ -55,7 +55,7 @@ def commit(
                     storage.publish(file, layout.data(name))
                 if not storage.exists(layout.data(name)):
                     raise TransientError(f"{name} disappears from {storage}")
-    storage.delete(layout.failure(receipt.shard))
+    forget_failure(storage, receipt.shard)
     return created
 
 
@@ -90,7 +90,7 @@ def record_failure(storage: Storage, failure: ShardFailure) -> None:
 
 
 def forget_failure(storage: Storage, shard: str) -> None:
-    """Removes the record of a shard that is about to be tried again."""
+    """Removes the record of a shard that is published, or about to be tried again."""
     storage.delete(layout.failure(shard))
 
 
