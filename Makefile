@@ -65,21 +65,21 @@ check: .venv/.dev ## lint, formatting, types
 	$(BIN)/mypy
 
 docs: .venv/.dev ## write what the docs say of configuration and columns anew
-	$(BIN)/python -m tests.reference
+	$(BIN)/python -m scripts.reference
 
 bench: .venv/.dev ## measure speed and memory, write docs/benchmarks.md
-	$(BIN)/python -m tests.bench $(ARGS)
+	$(BIN)/python -m benchmarks $(ARGS)
 
 bench-scale: .venv/.dev ## measure plans of 50,541 clips, resumes, S3; simulate 512 GPUs
-	$(BIN)/python -m tests.bench.scale $(ARGS)
+	$(BIN)/python -m benchmarks.scale $(ARGS)
 
 bench-gpu: .venv/.dev ## measure VideoMaMa at full size on a GPU, into docs/benchmarks.md
-	$(BIN)/python -m tests.bench.gpu $(ARGS)
+	$(BIN)/python -m benchmarks.gpu $(ARGS)
 
 ablations: .venv/.dev ## sweep backends, masks and sizes on the sample, write docs/ablations.md
 	for sweep in backend masks size; do \
-	  $(BIN)/python jobs/ablate.py ablation=$$sweep ablate.root=mav-ablations $(ARGS) || exit; done
-	$(BIN)/python -m tests.ablations mav-ablations
+	  $(BIN)/python -m benchmarks.ablations ablation=$$sweep ablate.root=mav-ablations $(ARGS) || exit; done
+	$(BIN)/python -m benchmarks.ablations.page mav-ablations
 
 clean: ## remove .venv, caches and the sample with its build
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis mav-sample mav-out mav-ablations

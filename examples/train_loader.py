@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from mav_pipeline.dataset.loader import MatteDataset
+from mav_pipeline.train.loader import MatteDataset
 
 
 def main() -> None:

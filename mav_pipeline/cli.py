@@ -23,19 +23,20 @@ from omegaconf.errors import OmegaConfBaseException
 from mav_pipeline import __version__
 from mav_pipeline import report as report_module
 from mav_pipeline.config import FINGERPRINTED, RunConfig
+from mav_pipeline.config.values import flatten
 from mav_pipeline.dataset.built import BuiltSet, read_run
-from mav_pipeline.errors import ConfigError, Interrupted, SetupError, TransientError
+from mav_pipeline.dataset.regate import regate
+from mav_pipeline.dataset.verify import verify
 from mav_pipeline.evaluate import Truth, evaluate
 from mav_pipeline.export import Target, export
-from mav_pipeline.regate import regate
-from mav_pipeline.runtime.crew import open_output
+from mav_pipeline.planning.estimate import preview
 from mav_pipeline.runtime.driver import build, over_budget
-from mav_pipeline.runtime.preview import preview
-from mav_pipeline.runtime.watch import watch
+from mav_pipeline.runtime.status.watch import watch
 from mav_pipeline.schema import RunReport
-from mav_pipeline.sources.sample import render
-from mav_pipeline.typed import flatten, nearest
-from mav_pipeline.verify import verify
+from mav_pipeline.schema.errors import ConfigError, Interrupted, SetupError, TransientError
+from mav_pipeline.schema.registry import nearest
+from mav_pipeline.storage import open_output
+from mav_pipeline.synthetic import render
 
 _log = logging.getLogger("mav_pipeline")
 

@@ -21,18 +21,21 @@ import numpy as np
 from PIL import Image
 from pycocotools import mask as coco
 
+from mav_pipeline.build.record import Progress
+from mav_pipeline.build.shard import ShardBuilder
 from mav_pipeline.cli import load_config
 from mav_pipeline.config import RunConfig
 from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.built import BuiltSet
 from mav_pipeline.dataset.manifest import encode_rows
-from mav_pipeline.errors import ShardError
-from mav_pipeline.interfaces import Discovery, MattingBackend, Source
-from mav_pipeline.masks import at_size, decode_rle, encode_rle
-from mav_pipeline.plan import make_plan, to_table
-from mav_pipeline.runtime.crew import CrewState, Outcome, open_output
-from mav_pipeline.runtime.preflight import prepare
+from mav_pipeline.dataset.plan_file import to_table
+from mav_pipeline.media.masks import at_size, decode_rle, encode_rle
+from mav_pipeline.media.parquet import encode_table
+from mav_pipeline.media.sizing import SizeRule, source_size
+from mav_pipeline.planning.plan import make_plan
+from mav_pipeline.planning.preflight import prepare
 from mav_pipeline.runtime.queue import Task
+from mav_pipeline.runtime.workers import Outcome, PoolState
 from mav_pipeline.schema import (
     STAGES,
     Clip,
@@ -50,12 +53,10 @@ from mav_pipeline.schema import (
     Seams,
     ShardReceipt,
 )
-from mav_pipeline.shard_job import ShardBuilder
-from mav_pipeline.shard_record import Progress
-from mav_pipeline.sizing import SizeRule, source_size
+from mav_pipeline.schema.errors import ShardError
+from mav_pipeline.schema.interfaces import Discovery, MattingBackend, Source
 from mav_pipeline.sources import open_source
-from mav_pipeline.storage import LocalStorage
-from mav_pipeline.tables import encode_table
+from mav_pipeline.storage import LocalStorage, open_output
 
 HEIGHT, WIDTH, STEP = 48, 64, 4
 NATIVE = SizeRule(mode="native", max_pixels=1, width=1, height=1)
@@ -330,7 +331,7 @@ class FailingSource:
         return self._source.load(ref, rule)
 
 
-class FakeCrew:
+class FakePool:
     """Ends tasks as a script says, the oldest first.
 
     Args:
@@ -364,8 +365,8 @@ class FakeCrew:
         result = endings[task.attempt - 1] if failed else receipt(task.spec.name)
         return [Outcome(task, result)]
 
-    def state(self) -> CrewState:
-        return CrewState(Progress(), working=1)
+    def state(self) -> PoolState:
+        return PoolState(Progress(), working=1)
 
     def close(self) -> None: ...
 

@@ -14,17 +14,13 @@ PACKAGE = "mav_pipeline"
 
 #: From the ground up; a module or package imports from its own layer or from one below.
 LAYERS = (
-    ("", "schema", "errors", "typed"),
-    (
-        *("interfaces", "sizing", "storage", "masks", "video", "encode", "seek"),
-        *("tables", "config", "stages"),
-    ),
-    ("plan", "quality", "metrics", "degrade"),
+    ("", "schema"),
+    ("config", "media", "storage"),
+    ("quality",),
     ("sources", "matting", "dataset"),
-    ("finish", "clip_job", "shard_record", "shard_job"),
-    ("verify", "report", "evaluate", "export", "regate"),
+    ("planning",),
+    ("build", "report", "evaluate", "export", "train", "synthetic"),
     ("runtime",),
-    ("ablation",),
     ("cli",),
     ("__main__",),
 )
@@ -34,12 +30,12 @@ STRANGERS = ("sources", "matting", "dataset")  # one layer, and never each other
 #: Which modules may import a library at all.
 ONLY_IN = {
     "ray": ("runtime",),
-    "webdataset": ("dataset",),
+    "webdataset": ("train",),
     "boto3": ("storage",),
     "botocore": ("storage",),
     "hydra": ("cli",),
     "omegaconf": ("cli",),
-    "torch": ("matting", "dataset"),
+    "torch": ("matting", "train"),
     "diffusers": ("matting",),
     "pymatting": ("matting",),
 }
@@ -47,7 +43,7 @@ ONLY_IN = {
 LAZY = ("torch", "diffusers", "pymatting", "boto3", "botocore", "webdataset")
 #: What a trainer imports: a DataLoader tells how to read a dataset by its class, which must derive
 #: from torch's, so torch is there as the class is made. No module of the pipeline imports it.
-FOR_TRAINERS = "mav_pipeline.dataset.loader"
+FOR_TRAINERS = "mav_pipeline.train.loader"
 
 
 @dataclass(frozen=True, slots=True)

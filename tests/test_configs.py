@@ -12,7 +12,7 @@ import yaml
 
 from mav_pipeline.cli import conf_folder, load_config
 from mav_pipeline.config import RunConfig
-from mav_pipeline.errors import ConfigError
+from mav_pipeline.schema.errors import ConfigError
 
 CONF = conf_folder()
 TYPES = typing.get_type_hints(RunConfig)

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from mav_pipeline.cli import VERBS
+from mav_pipeline.config.values import flatten
 from mav_pipeline.dataset import layout
-from mav_pipeline.dataset.loader import MatteSample
 from mav_pipeline.dataset.manifest import SCHEMA
 from mav_pipeline.schema import ShardReceipt
-from mav_pipeline.typed import flatten
+from mav_pipeline.train.loader import MatteSample
+from scripts.reference import DOCS, GROUPS, conf_folder, pages, parse
 from tests.fakes import config
-from tests.reference import DOCS, GROUPS, conf_folder, pages, parse
 from tests.test_architecture import LAYERS
 
 ROOT = DOCS.parent
@@ -83,7 +83,7 @@ def test_every_verb_is_told_somewhere() -> None:
 
 
 def test_every_metric_is_told_and_drawn() -> None:
-    code = (ROOT / "mav_pipeline" / "runtime" / "telemetry.py").read_text()
+    code = (ROOT / "mav_pipeline" / "runtime" / "ray" / "telemetry.py").read_text()
     metrics = re.findall(r'"(mav_\w+)"', code)
     assert len(metrics) > 10
     for metric in metrics:

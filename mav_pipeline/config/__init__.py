@@ -22,7 +22,7 @@ from mav_pipeline.config.commands import (
     VerifyConfig,
 )
 from mav_pipeline.config.pixels import MattingConfig, OutputConfig, QualityConfig, SourceConfig
-from mav_pipeline.typed import build, flatten
+from mav_pipeline.config.values import build, flatten
 
 __all__ = [
     "FINGERPRINTED",

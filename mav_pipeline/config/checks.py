@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mav_pipeline.errors import ConfigError
+from mav_pipeline.schema.errors import ConfigError
 
 
 def require(ok: bool, key: str, rule: str, value: object) -> None:

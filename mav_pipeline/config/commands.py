@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mav_pipeline.config.checks import require
-from mav_pipeline.errors import ConfigError
+from mav_pipeline.schema.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

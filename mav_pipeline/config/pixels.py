@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mav_pipeline.config.checks import require
-from mav_pipeline.sizing import SizeRule
+from mav_pipeline.media.sizing import SizeRule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

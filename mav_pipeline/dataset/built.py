@@ -14,12 +14,12 @@ import pyarrow as pa
 
 from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.manifest import SCHEMA, decode_rows
+from mav_pipeline.dataset.plan_file import from_table
 from mav_pipeline.dataset.receipts import decode_receipt, receipt_entries
-from mav_pipeline.errors import OutputError
-from mav_pipeline.plan import from_table
+from mav_pipeline.media.parquet import decode_table
 from mav_pipeline.schema import STAGES, Plan, RunReport, ShardFailure, ShardReceipt, ShardSpec
+from mav_pipeline.schema.errors import OutputError
 from mav_pipeline.storage import Entry, Storage, read_many
-from mav_pipeline.tables import decode_table
 
 _CLIPS = ("published", "failed", "skipped")
 _MASKLETS = ("accepted", "rejected", "skipped", "failed")

@@ -14,9 +14,9 @@ from typing import Any
 import pyarrow as pa
 
 from mav_pipeline.dataset import layout
-from mav_pipeline.errors import OutputError
+from mav_pipeline.media.parquet import decode_table, encode_table
+from mav_pipeline.schema.errors import OutputError
 from mav_pipeline.storage import Storage
-from mav_pipeline.tables import decode_table, encode_table
 
 SCHEMA = pa.schema(
     [

@@ -8,8 +8,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mav_pipeline.media.parquet import decode_table, encode_table
 from mav_pipeline.schema import SCORES, Clip, Masklet, Problem
-from mav_pipeline.tables import decode_table, encode_table
 
 SCHEMA = pa.schema(
     [

@@ -15,8 +15,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from mav_pipeline.dataset import layout
-from mav_pipeline.errors import TransientError
 from mav_pipeline.schema import ShardFailure, ShardReceipt
+from mav_pipeline.schema.errors import TransientError
 from mav_pipeline.storage import Entry, Storage, is_temporary
 
 

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from mav_pipeline.evaluate.metrics import METRICS
 from mav_pipeline.evaluate.result import TITLES, Evaluation, MaskletErrors
-from mav_pipeline.metrics import METRICS
 
 _SCALE = 2  # drawn larger and reduced, which smooths the edges of dots
 _LABELS, _PANEL, _GAP, _ROW, _TOP, _MARGIN = 250, 150, 66, 24, 92, 24  # pixels of the picture

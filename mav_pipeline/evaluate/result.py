@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from mav_pipeline.evaluate.metrics import METRICS, Errors
 from mav_pipeline.evaluate.strata import GROUPS
-from mav_pipeline.metrics import METRICS, Errors
 
 #: What can be wrong. Masklets of the first two kinds are in the means with what they have; those
 #: of the others are not.

@@ -11,8 +11,9 @@ from typing import Any
 
 from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.built import BuiltSet
-from mav_pipeline.dataset.codec import alpha_frames
+from mav_pipeline.dataset.sample import alpha_frames
 from mav_pipeline.dataset.shards import read_samples
+from mav_pipeline.evaluate.metrics import Errors
 from mav_pipeline.evaluate.plot import draw
 from mav_pipeline.evaluate.result import Evaluation, MaskletErrors
 from mav_pipeline.evaluate.strata import (
@@ -23,7 +24,6 @@ from mav_pipeline.evaluate.strata import (
     size_group,
 )
 from mav_pipeline.evaluate.truth import Truth, TruthError
-from mav_pipeline.metrics import Errors
 
 _log = logging.getLogger(__name__)
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mav_pipeline.config import GtConfig
-from mav_pipeline.errors import ConfigError
+from mav_pipeline.media.images import decode_png
 from mav_pipeline.schema import AlphaFrame
+from mav_pipeline.schema.errors import ConfigError
 from mav_pipeline.storage import Storage, open_storage
-from mav_pipeline.video import decode_png
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _COLOURS = {0: "gray", 2: "RGB", 3: "palette", 4: "gray with alpha", 6: "RGBA"}

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from mav_pipeline.dataset.codec import alpha_frames, rgb_frames
-from mav_pipeline.masks import decode_rle, parse_rle
+from mav_pipeline.dataset.sample import alpha_frames, rgb_frames
+from mav_pipeline.media.decode import alpha_rate, video_frames
+from mav_pipeline.media.images import encode_jpeg
+from mav_pipeline.media.masks import decode_rle, parse_rle
 from mav_pipeline.schema import AlphaFrame, Frame
-from mav_pipeline.video import alpha_rate, encode_jpeg, video_frames
 
 _PICTURE = re.compile(r"rgb\.(\d{5,})\.(?:jpg|png)")
 

@@ -16,8 +16,8 @@ import pyarrow as pa
 
 from mav_pipeline.export.clip import StoredClip
 from mav_pipeline.export.preview import preview
-from mav_pipeline.tables import encode_table
-from mav_pipeline.video import encode_png
+from mav_pipeline.media.images import encode_png
+from mav_pipeline.media.parquet import encode_table
 
 File = tuple[str, bytes]
 

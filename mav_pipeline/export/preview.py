@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mav_pipeline.encode import VideoEncoder
+from mav_pipeline.media.encode import VideoEncoder
+from mav_pipeline.media.sizing import SizeRule, scale
 from mav_pipeline.schema import AlphaFrame, Frame
-from mav_pipeline.sizing import SizeRule, scale
 
 # Each of the two is at most this large, and its sides are even, as yuv420p wants them.
 _SIZE = SizeRule(mode="fit", max_pixels=960 * 540, width=1, height=1, multiple=2)

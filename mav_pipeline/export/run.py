@@ -17,11 +17,11 @@ from mav_pipeline.dataset.final import is_indexed
 from mav_pipeline.dataset.gates import index_sha256, read_gate
 from mav_pipeline.dataset.manifest import decode_rows
 from mav_pipeline.dataset.shards import read_samples
-from mav_pipeline.errors import ConfigError, InputError, OutputError
 from mav_pipeline.export.clip import StoredClip
 from mav_pipeline.export.layouts import LAYOUTS, metadata
 from mav_pipeline.export.target import Target
-from mav_pipeline.plan import chosen, is_safe
+from mav_pipeline.planning.plan import chosen, is_safe
+from mav_pipeline.schema.errors import ConfigError, InputError, OutputError
 
 _log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Any
 
-from mav_pipeline.errors import OutputError
+from mav_pipeline.schema.errors import OutputError
 from mav_pipeline.storage import Storage, is_temporary, open_storage
 
 _ABOUT = "export.json"

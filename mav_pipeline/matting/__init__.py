@@ -8,10 +8,10 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 from mav_pipeline.config import MattingConfig
-from mav_pipeline.interfaces import MattingBackend
 from mav_pipeline.matting.binary import BinaryBackend
 from mav_pipeline.matting.closed_form import ClosedFormBackend
-from mav_pipeline.matting.videomama import VideoMaMaBackend
+from mav_pipeline.matting.videomama.backend import VideoMaMaBackend
+from mav_pipeline.schema.interfaces import MattingBackend
 
 
 def largest_batch(config: MattingConfig, endpoint_url: str | None = None) -> int | None:

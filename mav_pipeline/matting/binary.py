@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from mav_pipeline.masks import decode_rle, visible_spans
+from mav_pipeline.media.masks import decode_rle, visible_spans
+from mav_pipeline.media.sizing import source_size
 from mav_pipeline.schema import Clip, Masklet, Matte, Seams
-from mav_pipeline.sizing import source_size
 
 BLOCK = 8  # frames a Matte: memory stays flat however long the clip is
 

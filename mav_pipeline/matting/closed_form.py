@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from mav_pipeline.masks import at_size, decode_rle, visible_spans
+from mav_pipeline.media.masks import at_size, decode_rle, visible_spans
 from mav_pipeline.schema import AlphaFrame, Clip, Frame, Mask, Masklet, Matte, Seams
 
 _log = logging.getLogger(__name__)

@@ -5,7 +5,7 @@
 
 E estimates sum |alpha - truth| / sum truth. Weights are not negative, so that no term can make up
 for another, and were fitted to rendered clips whose truth is known, with faithful masks and poor
-ones: ``python -m tests.calibration`` writes them, ``docs/quality.md`` says how well it works.
+ones: ``python -m scripts.calibration`` writes them, ``docs/quality.md`` says how well it works.
 """
 
 from __future__ import annotations

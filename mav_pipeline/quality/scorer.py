@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from mav_pipeline.masks import decode_rle, rle_box
+from mav_pipeline.media.masks import decode_rle, rle_box
 from mav_pipeline.quality import motion, picture
 from mav_pipeline.quality.region import Box, crop, grow, margin, reach, view
 from mav_pipeline.quality.rule import quality

@@ -27,7 +27,6 @@ from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.built import BuiltSet
 from mav_pipeline.dataset.final import is_indexed
 from mav_pipeline.dataset.gates import read_gate
-from mav_pipeline.errors import OutputError
 from mav_pipeline.report.charts import (
     PLOT_HEIGHT,
     PLOT_WIDTH,
@@ -44,6 +43,7 @@ from mav_pipeline.report.gates import Gate, gates_of
 from mav_pipeline.report.masklets import in_order, pack
 from mav_pipeline.report.pictures import Sheet, sheets
 from mav_pipeline.schema import RunReport, ShardReceipt
+from mav_pipeline.schema.errors import OutputError
 
 _ERROR_ROWS = 100  # of the table of failures, which is there without the script too
 _REASON_ROWS = 40

@@ -16,15 +16,15 @@ from typing import Any
 import cv2
 import numpy as np
 
-from mav_pipeline.dataset.codec import alpha_frames, rgb_frames
+from mav_pipeline.dataset.sample import alpha_frames, rgb_frames
 from mav_pipeline.dataset.shards import read_samples
-from mav_pipeline.errors import InputError
-from mav_pipeline.masks import decode_rle, parse_rle
+from mav_pipeline.media.decode import decode_video
+from mav_pipeline.media.masks import decode_rle, parse_rle
+from mav_pipeline.media.sizing import SizeRule, scale
 from mav_pipeline.report.choose import Choice
 from mav_pipeline.schema import AlphaFrame, Frame, Frames
-from mav_pipeline.sizing import SizeRule, scale
+from mav_pipeline.schema.errors import InputError
 from mav_pipeline.storage import Storage
-from mav_pipeline.video import decode_video
 
 _SIDE = 288  # pixels of a picture's longer side: four of them fill a page
 _WORK_PIXELS = 640 * 360  # clips are decoded at this size, so that a crop of them is still sharp

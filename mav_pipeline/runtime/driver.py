@@ -1,6 +1,6 @@
 """The loop of a build: hands out shards, retries them, records what fails; then the final files.
 
-Knows neither Ray nor threads: a ``Crew`` builds.
+Knows neither Ray nor threads: a ``WorkerPool`` builds.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from mav_pipeline.config import RunConfig
 from mav_pipeline.dataset.built import BuiltSet
 from mav_pipeline.dataset.final import finalize, is_final
 from mav_pipeline.dataset.receipts import forget_failure, record_failure
-from mav_pipeline.errors import Interrupted, TransientError, lacks
+from mav_pipeline.planning.preflight import Prepared, prepare
 from mav_pipeline.report import write_report
-from mav_pipeline.runtime.crew import Crew
-from mav_pipeline.runtime.local import LocalCrew
-from mav_pipeline.runtime.preflight import Prepared, prepare
-from mav_pipeline.runtime.progress import Show, open_display
+from mav_pipeline.runtime.local import LocalPool
 from mav_pipeline.runtime.queue import Lost, ShardQueue, Task
-from mav_pipeline.runtime.tally import Tally
+from mav_pipeline.runtime.status.progress import Show, open_display
+from mav_pipeline.runtime.status.tally import Tally
+from mav_pipeline.runtime.workers import WorkerPool
 from mav_pipeline.schema import RunReport, ShardFailure, ShardReceipt
+from mav_pipeline.schema.errors import Interrupted, TransientError, lacks
 from mav_pipeline.storage import Storage
 
 _log = logging.getLogger(__name__)
@@ -53,20 +53,21 @@ def build(config: RunConfig) -> RunReport:
 
 
 def _built(prepared: Prepared, config: RunConfig) -> RunReport:
-    start, pending, frames = time.monotonic(), prepared.pending, 0
+    start, frames = time.monotonic(), 0
+    pending = [Task(s, rebuild=s.name in prepared.rebuilds) for s in prepared.pending]
     with _stop_on_signals() as (stop, listen):
         if not pending:
             built = prepared.begin()
         else:
-            with contextlib.closing(open_crew(config, prepared.fingerprint)) as crew:
-                crew.start()
+            with contextlib.closing(open_pool(config, prepared.fingerprint)) as pool:
+                pool.start()
                 listen()  # ray.init has put its own handler in the place of ours
                 built = prepared.begin()
                 forget(built, pending)
                 title = f"mav build {config.output.root}"
                 with open_display(title, config.runtime.progress_s) as show:
                     shows = [show, *_telemetry(config, prepared.fingerprint)]
-                    frames = run_shards(crew, pending, built, config, stop, shows)
+                    frames = run_shards(pool, pending, built, config, stop, shows)
         if pending or not is_final(built):
             write_report(built, replace(config.report, gate=None))  # gates are of finished sets
             finalize(built)
@@ -79,35 +80,35 @@ def over_budget(report: RunReport, config: RunConfig) -> bool:
     return report.clips["failed"] > allowed
 
 
-def open_crew(config: RunConfig, fingerprint: str) -> Crew:
-    """The crew that ``config.runtime`` names. Raises ConfigError where ray is not installed."""
+def open_pool(config: RunConfig, fingerprint: str) -> WorkerPool:
+    """The pool that ``config.runtime`` names. Raises ConfigError where ray is not installed."""
     if config.runtime.name == "local":
-        return LocalCrew(config, fingerprint)
+        return LocalPool(config, fingerprint)
     try:
-        from mav_pipeline.runtime.cluster import RayCrew
+        from mav_pipeline.runtime.ray.pool import RayPool
     except ModuleNotFoundError as error:
         raise lacks("runtime=ray", "ray") from error
-    return RayCrew(config, fingerprint)
+    return RayPool(config, fingerprint)
 
 
 def _telemetry(config: RunConfig, fingerprint: str) -> list[Show]:
     """What a cluster's monitoring is told by; nobody asks a process of its own."""
     if config.runtime.name == "local":
         return []
-    from mav_pipeline.runtime.telemetry import Telemetry  # ray is an extra
+    from mav_pipeline.runtime.ray.telemetry import Telemetry  # ray is an extra
 
     return [Telemetry(fingerprint).show]
 
 
 def run_shards(
-    crew: Crew,
+    pool: WorkerPool,
     tasks: Sequence[Task],
     built: BuiltSet,
     config: RunConfig,
     stop: threading.Event,
     shows: Sequence[Show],
 ) -> int:
-    """Does ``tasks`` with ``crew``; every one ends with a receipt or a failure record.
+    """Does ``tasks`` with ``pool``; every one ends with a receipt or a failure record.
 
     Args:
         shows: are told where the run stands, at least every ``_TICK_S``.
@@ -125,9 +126,9 @@ def run_shards(
     while queue:
         if stop.is_set():
             raise Interrupted("stopped by a signal; the same command goes on from here")
-        while crew.has_room(queue.outstanding) and (task := queue.take(time.monotonic())):
-            crew.submit(task)
-        for outcome in crew.wait(_TICK_S):
+        while pool.has_room(queue.outstanding) and (task := queue.take(time.monotonic())):
+            pool.submit(task)
+        for outcome in pool.wait(_TICK_S):
             task, result = outcome.task, outcome.result
             if isinstance(result, ShardReceipt):
                 queue.published(task)
@@ -145,7 +146,7 @@ def run_shards(
                 tally.failed(failure, len(task.spec.clips))
                 _record(built.storage, failure)
         building, waiting = queue.outstanding - len(queue), len(queue)
-        view = tally.view(crew.state(), building=building, waiting=waiting, now=time.monotonic())
+        view = tally.view(pool.state(), building=building, waiting=waiting, now=time.monotonic())
         for show in shows:
             show(view)
     return frames

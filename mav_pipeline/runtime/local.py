@@ -1,4 +1,4 @@
-"""The crew of one: this process, with the next shard held ready."""
+"""The pool of one: this process, with the next shard held ready."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from mav_pipeline.config import RunConfig
-from mav_pipeline.errors import ShardError
-from mav_pipeline.runtime.crew import CrewState, Outcome, open_builder
 from mav_pipeline.runtime.queue import Task
+from mav_pipeline.runtime.workers import Outcome, PoolState, open_builder
 from mav_pipeline.schema import ShardReceipt
+from mav_pipeline.schema.errors import ShardError
 
 _IN_FLIGHT = 2  # one being matted, the next one loading
 
 
-class LocalCrew:
-    """Builds in threads of this process; see ``Crew``."""
+class LocalPool:
+    """Builds in threads of this process; see ``WorkerPool``."""
 
     def __init__(self, config: RunConfig, fingerprint: str) -> None:
         self._builder = open_builder(config, fingerprint)
@@ -39,8 +39,8 @@ class LocalCrew:
         done, _ = wait(self._running, timeout_s, FIRST_COMPLETED)
         return [Outcome(self._running.pop(future), _result(future)) for future in done]
 
-    def state(self) -> CrewState:
-        return CrewState(self._builder.progress(), working=1)
+    def state(self) -> PoolState:
+        return PoolState(self._builder.progress(), working=1)
 
     def close(self) -> None:
         self._builder.stop()

@@ -6,8 +6,8 @@ import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from mav_pipeline.errors import ShardError
 from mav_pipeline.schema import ClipRef, Problem, ShardFailure, ShardSpec
+from mav_pipeline.schema.errors import ShardError
 
 _MAX_WAIT_S = 60.0
 _DEATHS = 2  # of workers that had a clip alone, before it is quarantined
@@ -18,7 +18,7 @@ class Task:
     """A shard to build now.
 
     Attributes:
-        attempt: the how-manieth in this run.
+        attempt: counts from 1 in this run.
         rebuild: replaces the shard that is published already.
         alone: in a fresh process, one clip at a time: a worker died of it, or with it.
         deaths: ids of the clips that a worker had alone when it died, one for each death.

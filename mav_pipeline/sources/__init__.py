@@ -6,7 +6,7 @@ storage -> discover() -> ClipRef -> load() -> Clip + Masklets
 from __future__ import annotations
 
 from mav_pipeline.config import RunConfig
-from mav_pipeline.interfaces import Source
+from mav_pipeline.schema.interfaces import Source
 from mav_pipeline.sources.sav_eval import SavEval
 from mav_pipeline.sources.sav_train import SavTrain
 from mav_pipeline.storage import open_storage

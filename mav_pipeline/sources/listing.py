@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from mav_pipeline.config import SourceConfig
-from mav_pipeline.errors import ConfigError, InputError
 from mav_pipeline.schema import ClipRef, FileRef, Masklet, Plan, Problem
+from mav_pipeline.schema.errors import ConfigError, InputError
 from mav_pipeline.sources.tar_index import TarIndex, index_tar
 from mav_pipeline.storage import Entry, Storage
 

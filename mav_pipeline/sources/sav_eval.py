@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from mav_pipeline.config import SourceConfig
-from mav_pipeline.errors import InputError
-from mav_pipeline.interfaces import Discovery
-from mav_pipeline.masks import encode_rle, read_png
+from mav_pipeline.media.decode import MIN_SIDE
+from mav_pipeline.media.images import encode_jpeg
+from mav_pipeline.media.masks import encode_rle, read_png
+from mav_pipeline.media.sizing import scale
 from mav_pipeline.schema import (
     Clip,
     ClipMeasure,
@@ -34,7 +35,8 @@ from mav_pipeline.schema import (
     Problem,
     Rle,
 )
-from mav_pipeline.sizing import SizeRule, scale
+from mav_pipeline.schema.errors import InputError
+from mav_pipeline.schema.interfaces import Discovery, Sizing
 from mav_pipeline.sources.listing import (
     Tear,
     guard_bytes,
@@ -46,7 +48,6 @@ from mav_pipeline.sources.listing import (
     with_torn,
 )
 from mav_pipeline.storage import Storage, read_ref
-from mav_pipeline.video import MIN_SIDE, encode_jpeg
 
 _VOID = 255  # palette label of pixels that no object owns
 
@@ -99,7 +100,7 @@ class SavEval:
             return ClipMeasure(objects, count, objects * count, first.size)
         return ClipMeasure(len(owners), count, len(masks), first.size)
 
-    def load(self, ref: ClipRef, rule: SizeRule) -> Clip:
+    def load(self, ref: ClipRef, rule: Sizing) -> Clip:
         """See ``Source.load``."""
         guard_bytes(ref.files, self._config)
         frames = {_number(file): file for file in ref.role("frame")}

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from mav_pipeline.config import SourceConfig
-from mav_pipeline.errors import InputError
-from mav_pipeline.interfaces import Discovery
-from mav_pipeline.masks import parse_rle
+from mav_pipeline.media.decode import DecodedVideo, decode_video
+from mav_pipeline.media.masks import parse_rle
 from mav_pipeline.schema import Clip, ClipMeasure, ClipRef, Masklet, Plan, Problem
-from mav_pipeline.sizing import SizeRule
+from mav_pipeline.schema.errors import InputError
+from mav_pipeline.schema.interfaces import Discovery, Sizing
 from mav_pipeline.sources.listing import (
     Found,
     Tear,
@@ -30,7 +30,6 @@ from mav_pipeline.sources.listing import (
     with_torn,
 )
 from mav_pipeline.storage import Storage, read_ref
-from mav_pipeline.video import DecodedVideo, decode_video
 
 _SUFFIXES = {".mp4": "video", "_manual.json": "manual", "_auto.json": "auto"}
 
@@ -120,7 +119,7 @@ class SavTrain:
             turned_away=Counter(m.problem.reason for m in masklets if m.problem is not None),
         )
 
-    def load(self, ref: ClipRef, rule: SizeRule) -> Clip:
+    def load(self, ref: ClipRef, rule: Sizing) -> Clip:
         """See ``Source.load``."""
         annotations, count = self._annotations(ref)
         data = read_ref(self._storage, ref.role("video")[0])

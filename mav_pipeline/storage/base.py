@@ -7,8 +7,8 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Protocol
 
-from mav_pipeline.errors import InputError
 from mav_pipeline.schema import FileRef
+from mav_pipeline.schema.errors import InputError
 from mav_pipeline.storage.names import Entry, Upload
 
 

@@ -13,7 +13,7 @@ from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
-from mav_pipeline.errors import OutputError
+from mav_pipeline.schema.errors import OutputError
 from mav_pipeline.storage.base import Changed
 from mav_pipeline.storage.names import Entry, Upload, temporary_name
 

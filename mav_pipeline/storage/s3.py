@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from mav_pipeline.errors import OutputError
+from mav_pipeline.schema.errors import OutputError
 from mav_pipeline.storage.base import Changed
 from mav_pipeline.storage.names import Entry, Upload, temporary_name
 from mav_pipeline.storage.ranged import RangedFile

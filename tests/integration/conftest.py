@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mav_pipeline.cli import load_config
-from mav_pipeline.sources.sample import render
+from mav_pipeline.synthetic import render
 
 from .console import mav, shard_bytes
 from .head import Head, running_head

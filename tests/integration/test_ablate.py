@@ -1,4 +1,4 @@
-"""``jobs/ablate.py`` as a user runs it: a Hydra sweep whose points are real builds."""
+"""``benchmarks/ablations`` as a user runs it: a Hydra sweep whose points are real builds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import ablations
+from benchmarks.ablations import page as ablations
 
 from .console import REPOSITORY
 
@@ -21,7 +21,7 @@ def test_a_sweep_measures_every_combination(
 ) -> None:
     words = ["ablation=masks", f"ablate.root={tmp_path / 'root'}", *SMALL, "sample.height=144"]
     sweep = ["matting=binary", "ablate.masks=none,lost.3", "matting.max_pixels=9216"]
-    command = [sys.executable, "jobs/ablate.py", *words, *sweep]
+    command = [sys.executable, "-m", "benchmarks.ablations", *words, *sweep]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     lines = (tmp_path / "root" / "masks.jsonl").read_text().splitlines()

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mav_pipeline.metrics import METRICS
+from mav_pipeline.evaluate.metrics import METRICS
 
 from .console import SHARED, mav
 

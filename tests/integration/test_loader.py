@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from torch.utils.data import DataLoader
 
-from mav_pipeline.dataset.loader import MatteDataset
-from mav_pipeline.errors import OutputError
+from mav_pipeline.schema.errors import OutputError
+from mav_pipeline.train.loader import MatteDataset
 from tests import proxy, seaweed
 
 from .console import REPOSITORY

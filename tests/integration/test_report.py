@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from mav_pipeline.config import QualityConfig
 from mav_pipeline.dataset.built import BuiltSet
 from mav_pipeline.dataset.final import finalize
-from mav_pipeline.regate import regate
+from mav_pipeline.dataset.regate import regate
 from mav_pipeline.report import write_report
 from mav_pipeline.schema import SCORES
 from tests.fakes import FakeBackend, build_set, config, listed_set, moving_box, write_clip

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mav_pipeline.errors import ConfigError
-from mav_pipeline.matting.weights import find_part
+from mav_pipeline.matting.videomama.weights import find_part
+from mav_pipeline.schema.errors import ConfigError
 from tests import seaweed
 
 from .console import mav, shard_bytes

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from mav_pipeline.interfaces import MattingBackend
-from mav_pipeline.masks import encode_rle
 from mav_pipeline.matting.binary import BLOCK, BinaryBackend
+from mav_pipeline.media.masks import encode_rle
+from mav_pipeline.media.sizing import source_size
 from mav_pipeline.schema import Clip, Masklet, Seams, WorkingSize
-from mav_pipeline.sizing import source_size
+from mav_pipeline.schema.interfaces import MattingBackend
 
 
 def _clip(visible: list[bool]) -> tuple[Clip, np.ndarray]:

@@ -11,8 +11,8 @@ import pytest
 from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.built import BuiltSet, read_run
 from mav_pipeline.dataset.receipts import record_failure
-from mav_pipeline.errors import OutputError
 from mav_pipeline.schema import STAGES, ShardFailure
+from mav_pipeline.schema.errors import OutputError
 from mav_pipeline.storage import LocalStorage
 
 

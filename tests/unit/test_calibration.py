@@ -10,10 +10,10 @@ import pytest
 
 from mav_pipeline.quality.rule import HALF, TERMS, estimated_error, load_weights, quality
 from mav_pipeline.schema import SCORES
-from tests.calibration import cases
-from tests.calibration.damages import FIT, JUDGE, Case
-from tests.calibration.fit import auc, fit
-from tests.calibration.judge import Judged
+from scripts.calibration import cases
+from scripts.calibration.damages import FIT, JUDGE, Case
+from scripts.calibration.fit import auc, fit
+from scripts.calibration.judge import Judged
 
 FITTED, JUDGED = cases.PLANS["fit"], cases.PLANS["judge"]
 BEST = {**dict.fromkeys(SCORES), "quality": None}

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from mav_pipeline.interfaces import MattingBackend
-from mav_pipeline.masks import encode_rle
 from mav_pipeline.matting import closed_form
 from mav_pipeline.matting.closed_form import BLOCK, ClosedFormBackend, make_trimap
+from mav_pipeline.media.masks import encode_rle
 from mav_pipeline.schema import Clip, Masklet, Matte, Seams, WorkingSize
+from mav_pipeline.schema.interfaces import MattingBackend
 
 HEIGHT, WIDTH = 72, 96
 

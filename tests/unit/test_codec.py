@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 
-from mav_pipeline.dataset.codec import (
+from mav_pipeline.dataset.sample import (
     StoredMasklet,
     alpha_frames,
     alpha_writer,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mav_pipeline.config import FINGERPRINTED, LOCATIONS, RunConfig
-from mav_pipeline.errors import ConfigError
+from mav_pipeline.schema.errors import ConfigError
 from tests.fakes import config
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mav_pipeline.ablation import Ablation, degrade
-from mav_pipeline.degrade import DEGRADATIONS
-from mav_pipeline.errors import ConfigError
-from mav_pipeline.masks import decode_rle, parse_rle
+from benchmarks.ablations.point import Ablation, degrade
+from mav_pipeline.media.masks import decode_rle, parse_rle
 from mav_pipeline.schema import Masks
+from mav_pipeline.schema.errors import ConfigError
+from mav_pipeline.synthetic.degrade import DEGRADATIONS
 from tests.fakes import moving_box, write_clip
 
 CLIP = "sav_000001"

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from mav_pipeline.dataset.built import BuiltSet
-from mav_pipeline.errors import Interrupted, ShardError
 from mav_pipeline.runtime.driver import forget, over_budget, run_shards
 from mav_pipeline.runtime.queue import Task
-from mav_pipeline.runtime.tally import View
+from mav_pipeline.runtime.status.tally import View
 from mav_pipeline.schema import Plan, RunReport, ShardSpec
+from mav_pipeline.schema.errors import Interrupted, ShardError
 from mav_pipeline.storage import LocalStorage
-from tests.fakes import FakeCrew, config
+from tests.fakes import FakePool, config
 
 SHARDS = [ShardSpec(number, ()) for number in range(4)]
 NAMES = [shard.name for shard in SHARDS]
@@ -24,7 +24,7 @@ LASTING = ShardError("matting", "ValueError", "a bug", may_pass=False)
 
 
 def run(
-    crew: FakeCrew,
+    pool: FakePool,
     root: Path,
     *,
     attempts: int = 3,
@@ -32,7 +32,7 @@ def run(
 ) -> list[View]:
     views: list[View] = []
     run_shards(
-        crew,
+        pool,
         [Task(shard) for shard in SHARDS],
         BuiltSet(LocalStorage(root), {}, Plan(tuple(SHARDS), {})),
         config({"runtime.max_attempts": attempts, "runtime.retry_wait_s": 0}),
@@ -61,17 +61,17 @@ def recorded(root: Path) -> dict[str, dict[str, object]]:
 
 @pytest.mark.parametrize("room", [1, 2, 9])
 def test_every_shard_is_built_once_in_order(tmp_path: Path, room: int) -> None:
-    crew = FakeCrew(room=room)
-    views = run(crew, tmp_path)
-    assert crew.attempts == [(name, 1) for name in NAMES]
+    pool = FakePool(room=room)
+    views = run(pool, tmp_path)
+    assert pool.attempts == [(name, 1) for name in NAMES]
     assert ended(views) == (4, 0, 0)
     assert recorded(tmp_path) == {}
 
 
 def test_what_may_pass_is_tried_again_and_holds_up_no_other(tmp_path: Path) -> None:
-    crew = FakeCrew({NAMES[1]: [PASSING, PASSING]})
-    views = run(crew, tmp_path)
-    assert sorted(crew.attempts) == sorted(
+    pool = FakePool({NAMES[1]: [PASSING, PASSING]})
+    views = run(pool, tmp_path)
+    assert sorted(pool.attempts) == sorted(
         [(name, 1) for name in NAMES] + [(NAMES[1], 2), (NAMES[1], 3)]
     )
     assert ended(views) == (4, 0, 2)
@@ -79,13 +79,13 @@ def test_what_may_pass_is_tried_again_and_holds_up_no_other(tmp_path: Path) -> N
 
 
 def test_a_shard_that_keeps_failing_is_recorded_and_the_rest_goes_on(tmp_path: Path) -> None:
-    crew = FakeCrew({NAMES[1]: [PASSING] * 9, NAMES[2]: [LASTING] * 9})
-    views = run(crew, tmp_path, attempts=2)
+    pool = FakePool({NAMES[1]: [PASSING] * 9, NAMES[2]: [LASTING] * 9})
+    views = run(pool, tmp_path, attempts=2)
     assert ended(views) == (2, 2, 1)
     assert views[-1].failures[-1].startswith(f"{NAMES[1]} given up, publish: OSError: disk full")
-    assert crew.attempts.count((NAMES[2], 1)) == 1
-    assert (NAMES[2], 2) not in crew.attempts
-    assert max(attempt for _, attempt in crew.attempts) == 2
+    assert pool.attempts.count((NAMES[2], 1)) == 1
+    assert (NAMES[2], 2) not in pool.attempts
+    assert max(attempt for _, attempt in pool.attempts) == 2
     failure = {"stage": "publish", "type": "OSError", "message": "disk full", "attempts": 2}
     bug = {"stage": "matting", "type": "ValueError", "message": "a bug", "attempts": 1}
     assert recorded(tmp_path) == {
@@ -95,7 +95,7 @@ def test_a_shard_that_keeps_failing_is_recorded_and_the_rest_goes_on(tmp_path: P
 
 
 def test_what_another_run_gave_up_is_pending_once_it_is_taken_up(tmp_path: Path) -> None:
-    run(FakeCrew({NAMES[1]: [LASTING]}), tmp_path)
+    run(FakePool({NAMES[1]: [LASTING]}), tmp_path)
     built = BuiltSet(LocalStorage(tmp_path), {}, Plan(tuple(SHARDS), {}))
     assert built.report().shards["failed"] == 1
     forget(built, [Task(SHARDS[0]), Task(SHARDS[1], rebuild=True)])
@@ -106,23 +106,23 @@ def test_what_another_run_gave_up_is_pending_once_it_is_taken_up(tmp_path: Path)
 
 
 def test_one_attempt_means_no_retry(tmp_path: Path) -> None:
-    crew = FakeCrew({NAMES[0]: [PASSING]})
-    run(crew, tmp_path, attempts=1)
+    pool = FakePool({NAMES[0]: [PASSING]})
+    run(pool, tmp_path, attempts=1)
     assert [*recorded(tmp_path)] == [NAMES[0]]
 
 
 def test_a_stop_interrupts_and_hands_out_nothing_more(tmp_path: Path) -> None:
     stop = threading.Event()
 
-    class StoppedCrew(FakeCrew):
+    class StoppedCrew(FakePool):
         def wait(self, timeout_s: float) -> list[object]:  # type: ignore[override]
             stop.set()
             return super().wait(timeout_s)  # type: ignore[return-value]
 
-    crew = StoppedCrew(room=1)
+    pool = StoppedCrew(room=1)
     with pytest.raises(Interrupted, match="goes on from here"):
-        run(crew, tmp_path, stop=stop)
-    assert crew.attempts == [(NAMES[0], 1)]
+        run(pool, tmp_path, stop=stop)
+    assert pool.attempts == [(NAMES[0], 1)]
     assert recorded(tmp_path) == {}
 
 

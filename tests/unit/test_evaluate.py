@@ -18,18 +18,18 @@ from PIL import Image
 from mav_pipeline.config import GtConfig, VerifyConfig
 from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.built import BuiltSet
-from mav_pipeline.dataset.codec import decode_sample
+from mav_pipeline.dataset.sample import decode_sample
 from mav_pipeline.dataset.shards import ShardTar, read_samples
-from mav_pipeline.errors import ConfigError, OutputError
+from mav_pipeline.dataset.verify import verify
 from mav_pipeline.evaluate import Evaluation, Truth, evaluate
+from mav_pipeline.evaluate.metrics import METRICS, Errors
 from mav_pipeline.evaluate.plot import draw
 from mav_pipeline.evaluate.result import MaskletErrors, summary
 from mav_pipeline.evaluate.strata import Shape, motion_group, resolution_group, size_group
-from mav_pipeline.metrics import METRICS, Errors
+from mav_pipeline.media.images import encode_png
 from mav_pipeline.schema import Sample
+from mav_pipeline.schema.errors import ConfigError, OutputError
 from mav_pipeline.storage import LocalStorage
-from mav_pipeline.verify import verify
-from mav_pipeline.video import encode_png
 from tests.fakes import FakeBackend, build_set, config, moving_box, write, write_clip
 
 Stack = NDArray[np.uint8]

@@ -17,14 +17,14 @@ from PIL import Image
 
 from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.built import BuiltSet
-from mav_pipeline.dataset.codec import decode_sample, masks_of
 from mav_pipeline.dataset.final import finalize
 from mav_pipeline.dataset.manifest import decode_rows, encode_rows
+from mav_pipeline.dataset.regate import regate
+from mav_pipeline.dataset.sample import decode_sample, masks_of
 from mav_pipeline.dataset.shards import read_samples
-from mav_pipeline.errors import ConfigError, OutputError
 from mav_pipeline.export import Exported, Target, export
 from mav_pipeline.export.preview import foreground
-from mav_pipeline.regate import regate
+from mav_pipeline.schema.errors import ConfigError, OutputError
 from mav_pipeline.storage import LocalStorage
 from tests.fakes import (
     FakeBackend,

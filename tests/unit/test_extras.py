@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from mav_pipeline.errors import ConfigError
 from mav_pipeline.matting import open_backend
-from mav_pipeline.runtime.driver import open_crew
+from mav_pipeline.runtime.driver import open_pool
+from mav_pipeline.schema.errors import ConfigError
 from tests.fakes import config
 
 
@@ -28,15 +28,15 @@ def test_weights_of_the_hub_name_their_extra(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_ray_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "mav_pipeline.runtime.cluster", raising=False)
+    monkeypatch.delitem(sys.modules, "mav_pipeline.runtime.ray.pool", raising=False)
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ConfigError, match=r"runtime=ray needs .* '\.\[ray\]'"):
-        open_crew(config({"runtime.name": "ray"}), "f" * 64)
+        open_pool(config({"runtime.name": "ray"}), "f" * 64)
 
 
 def test_the_loader_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in sys.modules if name.startswith("mav_pipeline.dataset.loader")]:
+    for name in [name for name in sys.modules if name.startswith("mav_pipeline.train.loader")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(ConfigError, match=r"needs .* '\.\[train\]'"):
-        import mav_pipeline.dataset.loader  # noqa: F401
+        import mav_pipeline.train.loader  # noqa: F401

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mav_pipeline.errors import ConfigError
-from mav_pipeline.interfaces import Discovery, Source
-from mav_pipeline.plan import from_table, make_plan, select, to_table
+from mav_pipeline.dataset.plan_file import from_table, to_table
+from mav_pipeline.planning.plan import make_plan, select
 from mav_pipeline.schema import ClipRef, Plan
+from mav_pipeline.schema.errors import ConfigError
+from mav_pipeline.schema.interfaces import Discovery, Source
 from mav_pipeline.sources import open_source
 from mav_pipeline.sources.sav_eval import SavEval
 from mav_pipeline.sources.sav_train import SavTrain

@@ -16,15 +16,15 @@ from torch.utils.data import DataLoader
 
 from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.built import BuiltSet
-from mav_pipeline.dataset.codec import decode_sample, masks_of
 from mav_pipeline.dataset.final import finalize
-from mav_pipeline.dataset.loader import MatteDataset, MatteSample
-from mav_pipeline.dataset.loader.backgrounds import composite
+from mav_pipeline.dataset.regate import regate
+from mav_pipeline.dataset.sample import decode_sample, masks_of
 from mav_pipeline.dataset.shards import ShardTar, read_samples
-from mav_pipeline.errors import ConfigError, MavError, OutputError
-from mav_pipeline.regate import regate
 from mav_pipeline.schema import SCORES, Sample
+from mav_pipeline.schema.errors import ConfigError, MavError, OutputError
 from mav_pipeline.storage import LocalStorage
+from mav_pipeline.train.loader import MatteDataset, MatteSample
+from mav_pipeline.train.loader.backgrounds import composite
 from tests.fakes import (
     HEIGHT,
     WIDTH,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mav_pipeline.dataset.loader.order import crop_start, crop_window, epoch_order, share
+from mav_pipeline.train.loader.order import crop_start, crop_window, epoch_order, share
 
 small = st.integers(1, 12)
 seeds = st.integers(0, 2**32)

@@ -15,8 +15,8 @@ from mav_pipeline.dataset.manifest import (
     merge,
     problem_values,
 )
+from mav_pipeline.media.parquet import encode_table
 from mav_pipeline.schema import SCORES, Problem
-from mav_pipeline.tables import encode_table
 from tests.fakes import memory_clip
 
 CONTRACT = (

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from pycocotools import mask as coco
 
-from mav_pipeline.errors import InputError
-from mav_pipeline.masks import (
+from mav_pipeline.media.masks import (
     at_size,
     decode_rle,
     encode_rle,
@@ -24,6 +23,7 @@ from mav_pipeline.masks import (
     visible_spans,
 )
 from mav_pipeline.schema import Mask, WorkingSize
+from mav_pipeline.schema.errors import InputError
 from tests.fakes import png, rle
 
 SIDES = st.integers(1, 40)

@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from mav_pipeline.metrics import METRICS, Errors, conn, dtssd, grad, mad_t, mse
+from mav_pipeline.evaluate.metrics import METRICS, Errors, conn, dtssd, grad, mad_t, mse
 
 Image = NDArray[np.uint8]
 

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from mav_pipeline.runtime.crew import CrewState
-from mav_pipeline.runtime.panel import clock, line, panel
-from mav_pipeline.runtime.tally import View
-from mav_pipeline.shard_record import Progress
+from mav_pipeline.build.record import Progress
+from mav_pipeline.runtime.status.panel import clock, line, panel
+from mav_pipeline.runtime.status.tally import View
+from mav_pipeline.runtime.workers import PoolState
 
 VIEW = View(
     elapsed_s=3723.0,
@@ -22,7 +22,7 @@ VIEW = View(
     frames=51204,
     frames_per_s=38.25,
     eta_s=247.0,
-    crew=CrewState(Progress(), working=2, starting=1, gpus=1),
+    pool=PoolState(Progress(), working=2, starting=1, gpus=1),
     busy={"decode": 0.31, "matting": 0.94, "score": 0.12, "encode": 0.08, "publish": 0.0},
     masklets={"accepted": 1290, "rejected": 31, "skipped": 5, "failed": 0},
     reasons={"outside_mass": 22, "core_loss": 9, "empty": 5},

@@ -11,18 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mav_pipeline.plan import (
+from mav_pipeline.dataset.plan_file import from_table, to_table
+from mav_pipeline.media.parquet import decode_table, encode_table
+from mav_pipeline.planning.plan import (
     changed_files,
     changed_keys,
     fingerprint,
-    from_table,
     make_plan,
     renewed,
     select,
-    to_table,
 )
 from mav_pipeline.schema import ClipRef, FileRef, Plan, Problem, ShardSpec
-from mav_pipeline.tables import decode_table, encode_table
 
 IDS = st.text(string.ascii_letters + string.digits + "_-", min_size=1, max_size=6)
 TEXTS = st.text(max_size=8)

@@ -10,8 +10,8 @@ import pytest
 
 from mav_pipeline.config import RunConfig
 from mav_pipeline.dataset import layout
-from mav_pipeline.errors import ConfigError
-from mav_pipeline.runtime.preview import Preview, preview
+from mav_pipeline.planning.estimate import Preview, preview
+from mav_pipeline.schema.errors import ConfigError
 from tests.fakes import build_set, config, moving_box, write, write_clip
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mav_pipeline.masks import encode_rle
+from mav_pipeline.media.masks import encode_rle
 from mav_pipeline.quality import Scorer, judge
 from mav_pipeline.schema import SCORES, Alpha, Mask, Masks, Seams
 from tests.fakes import config, moving_box

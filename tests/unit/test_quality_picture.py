@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mav_pipeline.config import QualityConfig
-from mav_pipeline.masks import encode_rle
+from mav_pipeline.media.masks import encode_rle
 from mav_pipeline.quality import Scorer, judge
 from mav_pipeline.quality.region import VIEW_PIXELS, grow, margin, view
 from mav_pipeline.schema import SCORES, Alpha, Frames, Masks, Seams

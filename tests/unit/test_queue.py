@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mav_pipeline.errors import ShardError
 from mav_pipeline.runtime.queue import Lost, ShardQueue, Task
 from mav_pipeline.schema import ClipRef, Problem, ShardFailure, ShardSpec
+from mav_pipeline.schema.errors import ShardError
 
 SPECS = [ShardSpec(number, ()) for number in range(3)]
 PASSING = ShardError("publish", "OSError", "disk full", may_pass=True)

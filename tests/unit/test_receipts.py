@@ -17,8 +17,8 @@ from mav_pipeline.dataset.receipts import (
     record_failure,
     sweep,
 )
-from mav_pipeline.errors import TransientError
 from mav_pipeline.schema import DataFile, ShardFailure, ShardReceipt
+from mav_pipeline.schema.errors import TransientError
 from mav_pipeline.storage import LocalStorage, is_temporary, temporary_name
 from tests.fakes import receipt, write
 

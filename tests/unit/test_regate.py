@@ -17,11 +17,11 @@ from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.built import BuiltSet
 from mav_pipeline.dataset.final import finalize
 from mav_pipeline.dataset.gates import gates, read_gate
-from mav_pipeline.errors import ConfigError, OutputError
-from mav_pipeline.regate import regate
+from mav_pipeline.dataset.regate import regate
+from mav_pipeline.dataset.verify import verify
 from mav_pipeline.schema import SCORES
+from mav_pipeline.schema.errors import ConfigError, OutputError
 from mav_pipeline.storage import LocalStorage
-from mav_pipeline.verify import verify
 from tests.fakes import FakeBackend, build_set, config, moving_box, write_clip
 
 OFF = dict.fromkeys(

@@ -19,18 +19,22 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from mav_pipeline import plan
+from mav_pipeline.build.shard import ShardBuilder
 from mav_pipeline.cli import load_config
 from mav_pipeline.config import QualityConfig, ReportConfig, RunConfig
 from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.built import BuiltSet
 from mav_pipeline.dataset.final import finalize
 from mav_pipeline.dataset.manifest import SCHEMA
+from mav_pipeline.dataset.plan_file import to_table
 from mav_pipeline.dataset.receipts import record_failure
-from mav_pipeline.errors import ConfigError, InputError, OutputError
-from mav_pipeline.masks import encode_rle
+from mav_pipeline.dataset.regate import regate
 from mav_pipeline.matting.binary import BinaryBackend
-from mav_pipeline.regate import regate
+from mav_pipeline.media.images import encode_jpeg
+from mav_pipeline.media.masks import encode_rle
+from mav_pipeline.media.parquet import encode_table
+from mav_pipeline.media.sizing import SizeRule
+from mav_pipeline.planning import plan
 from mav_pipeline.report import masklets, write_report
 from mav_pipeline.report.charts import PLOT_HEIGHT, PLOT_WIDTH, histogram, rate
 from mav_pipeline.report.choose import Choice, choose
@@ -45,11 +49,8 @@ from mav_pipeline.schema import (
     ShardFailure,
     WorkingSize,
 )
-from mav_pipeline.shard_job import ShardBuilder
-from mav_pipeline.sizing import SizeRule
+from mav_pipeline.schema.errors import ConfigError, InputError, OutputError
 from mav_pipeline.storage import LocalStorage
-from mav_pipeline.tables import encode_table
-from mav_pipeline.video import encode_jpeg
 
 HEIGHT, WIDTH, STEP, FRAMES = 48, 64, 4, 6
 INDICES = tuple(range(0, STEP * FRAMES, STEP))
@@ -125,7 +126,7 @@ def _build(
         "keys": {},
         "versions": {"mav_pipeline": "1.2.3"},
     }
-    storage.put(layout.PLAN, encode_table(plan.to_table(planned)))
+    storage.put(layout.PLAN, encode_table(to_table(planned)))
     storage.put(layout.RUN, json.dumps(run).encode())
     builder = ShardBuilder(
         config=config,

@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 
 from mav_pipeline.config import SampleConfig
-from mav_pipeline.errors import OutputError
-from mav_pipeline.masks import parse_rle, run_lengths
-from mav_pipeline.sources.sample import render
-from mav_pipeline.sources.sample.scene import KINDS, plan_clip
-from mav_pipeline.video import decode_png
+from mav_pipeline.media.images import decode_png
+from mav_pipeline.media.masks import parse_rle, run_lengths
+from mav_pipeline.schema.errors import OutputError
+from mav_pipeline.synthetic import render
+from mav_pipeline.synthetic.scene import KINDS, plan_clip
 
 CONFIG = SampleConfig(root=None, clips=3, frames=18, width=128, height=96, seed=5)
 ANNOTATED = (0, 4, 8, 12, 16)

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mav_pipeline.errors import InputError
-from mav_pipeline.masks import decode_rle
-from mav_pipeline.plan import select
+from mav_pipeline.media.masks import decode_rle
+from mav_pipeline.planning.plan import select
 from mav_pipeline.schema import Clip, ClipRef, Mask
+from mav_pipeline.schema.errors import InputError
 from mav_pipeline.sources import open_source
 from tests.fakes import HEIGHT, NATIVE, WIDTH, config, jpeg, level, moving_box, pictures, png, write
 

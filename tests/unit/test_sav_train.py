@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mav_pipeline.errors import ConfigError, InputError
-from mav_pipeline.masks import decode_rle
-from mav_pipeline.plan import select
+from mav_pipeline.media.masks import decode_rle
+from mav_pipeline.planning.plan import select
 from mav_pipeline.schema import Clip, ClipRef, Masklet
+from mav_pipeline.schema.errors import ConfigError, InputError
 from mav_pipeline.sources import open_source
 from tests.fakes import (
     HEIGHT,

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mav_pipeline.media.decode import decode_video
+from mav_pipeline.media.seek import decode_frames
 from mav_pipeline.schema import Frames
-from mav_pipeline.seek import decode_frames
-from mav_pipeline.video import decode_video
 from tests.fakes import HEIGHT, NATIVE, WIDTH, encode_mp4, pictures
 
 from .test_video import turned

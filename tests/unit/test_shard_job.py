@@ -18,15 +18,21 @@ import numpy as np
 import pytest
 
 from mav_pipeline.dataset import layout
-from mav_pipeline.dataset.codec import decode_sample
 from mav_pipeline.dataset.manifest import decode_rows
 from mav_pipeline.dataset.receipts import read_receipt, sweep
+from mav_pipeline.dataset.sample import decode_sample
 from mav_pipeline.dataset.shards import read_samples
-from mav_pipeline.errors import BackendError, InputError, Interrupted, ShardError, TransientError
-from mav_pipeline.masks import decode_rle
-from mav_pipeline.plan import make_plan, select
+from mav_pipeline.media.masks import decode_rle
+from mav_pipeline.media.sizing import SizeRule
+from mav_pipeline.planning.plan import make_plan, select
 from mav_pipeline.schema import STAGES, Clip, ClipRef, Problem, ShardReceipt, ShardSpec
-from mav_pipeline.sizing import SizeRule
+from mav_pipeline.schema.errors import (
+    BackendError,
+    InputError,
+    Interrupted,
+    ShardError,
+    TransientError,
+)
 from mav_pipeline.sources import open_source
 from mav_pipeline.storage import LocalStorage
 from tests.fakes import (

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.bench.scale_simulated import bottleneck, need
-from tests.bench.simulate import CLIPS, Rates, Run, shard_frames, simulate, traffic
+from benchmarks.scale_simulated import bottleneck, need
+from benchmarks.simulate import CLIPS, Rates, Run, shard_frames, simulate, traffic
 
 FRAMES = st.lists(st.floats(1, 1000), min_size=1, max_size=40)
 GPUS = st.integers(1, 50)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from mav_pipeline.sizing import SizeRule, pad, restore, scale, source_size
+from mav_pipeline.media.sizing import SizeRule, pad, restore, scale, source_size
 
 SIDES = st.integers(16, 4500)
 MULTIPLES = st.sampled_from([1, 8, 32, 64])

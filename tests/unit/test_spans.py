@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mav_pipeline.masks import encode_rle
-from mav_pipeline.matting.spans import SpanPlan
+from mav_pipeline.matting.videomama.spans import SpanPlan
+from mav_pipeline.media.masks import encode_rle
 from mav_pipeline.schema import Masklet
 from tests.fakes import moving_box
 

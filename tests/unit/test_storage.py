@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mav_pipeline.errors import ConfigError, InputError, OutputError
+from mav_pipeline.schema.errors import ConfigError, InputError, OutputError
 from mav_pipeline.storage import (
     Changed,
     LocalStorage,

@@ -7,8 +7,9 @@ from typing import Any, Literal
 
 import pytest
 
-from mav_pipeline.errors import ConfigError
-from mav_pipeline.typed import build, flatten, nearest
+from mav_pipeline.config.values import build, flatten
+from mav_pipeline.schema.errors import ConfigError
+from mav_pipeline.schema.registry import nearest
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,9 +13,9 @@ import pytest
 from mav_pipeline.config import VerifyConfig
 from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.manifest import decode_rows, encode_rows
-from mav_pipeline.errors import OutputError
+from mav_pipeline.dataset.verify import Verification, verify
+from mav_pipeline.schema.errors import OutputError
 from mav_pipeline.storage import LocalStorage, temporary_name
-from mav_pipeline.verify import Verification, verify
 from tests.fakes import write
 
 

@@ -17,18 +17,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mav_pipeline.encode import AlphaEncoder
-from mav_pipeline.errors import InputError
+from mav_pipeline.media.decode import DecodedVideo, alpha_rate, decode_alpha, decode_video
+from mav_pipeline.media.encode import AlphaEncoder
+from mav_pipeline.media.images import decode_png, encode_png
+from mav_pipeline.media.sizing import SizeRule
 from mav_pipeline.schema import Alpha
-from mav_pipeline.sizing import SizeRule
-from mav_pipeline.video import (
-    DecodedVideo,
-    alpha_rate,
-    decode_alpha,
-    decode_png,
-    decode_video,
-    encode_png,
-)
+from mav_pipeline.schema.errors import InputError
 from tests.fakes import HEIGHT, NATIVE, WIDTH, encode_mp4, level, pictures
 
 ANNOTATED = 3

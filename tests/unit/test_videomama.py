@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from mav_pipeline.config import MattingConfig
-from mav_pipeline.errors import BackendError, ConfigError
-from mav_pipeline.masks import encode_rle
-from mav_pipeline.matting.videomama import VideoMaMaBackend
+from mav_pipeline.matting.videomama.backend import VideoMaMaBackend
+from mav_pipeline.media.masks import encode_rle
+from mav_pipeline.media.sizing import source_size
 from mav_pipeline.schema import Clip, Masklet, Masks, Matte, MatteFailure, WorkingSize
-from mav_pipeline.sizing import source_size
+from mav_pipeline.schema.errors import BackendError, ConfigError
 from tests.checkpoint import write_checkpoint
 from tests.fakes import config, moving_box
 
@@ -219,7 +219,7 @@ class Offset(Counting):
         return torch.stack([torch.full_like(w[0], float(first + k)) for k, w in enumerate(windows)])
 
     def decode(self, chunks: Any, *, exact: bool = False) -> Any:
-        from mav_pipeline.matting.svd import Decoded
+        from mav_pipeline.matting.videomama.svd import Decoded
 
         levels = torch.stack([chunk.mean(dim=(1, 2, 3)) for chunk in chunks])[..., None, None]
         alpha = (1 + 60 * levels).round().to(torch.uint8).expand(-1, -1, HEIGHT, WIDTH)

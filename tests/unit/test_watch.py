@@ -13,7 +13,7 @@ import pytest
 from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.built import BuiltSet
 from mav_pipeline.dataset.receipts import record_failure
-from mav_pipeline.runtime.watch import watch
+from mav_pipeline.runtime.status.watch import watch
 from mav_pipeline.schema import ShardFailure
 from mav_pipeline.storage import Entry, LocalStorage
 from tests.unit.test_built import change_receipt

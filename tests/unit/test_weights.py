@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from mav_pipeline.errors import ConfigError
-from mav_pipeline.matting.svd import check
-from mav_pipeline.matting.weights import find_part, require
+from mav_pipeline.matting.videomama.svd import check
+from mav_pipeline.matting.videomama.weights import find_part, require
+from mav_pipeline.schema.errors import ConfigError
 
 
 def write_part(root: Path, name: str, file: str, **config: object) -> Path:

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mav_pipeline.matting.windows import fade_weights, window_borders, window_starts
+from mav_pipeline.matting.videomama.windows import fade_weights, window_borders, window_starts
 
 
 @st.composite

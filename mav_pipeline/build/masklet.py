@@ -1,0 +1,100 @@
+"""From working-size alpha to a stored, scored masklet, frame by frame.
+
+    Matte -> restore to source size -> encode + score -> StoredMasklet + manifest row
+
+Mattes of one masklet come in order; what they leave out is transparent. Memory is a frame or two,
+however long the clip; the clip's own frames are borrowed with each block, and the last one looked
+at is let go with the masklet.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mav_pipeline.config import RunConfig
+from mav_pipeline.dataset.sample import StoredMasklet, alpha_writer
+from mav_pipeline.dataset.manifest import Row, masklet_row
+from mav_pipeline.quality import Scorer, judge
+from mav_pipeline.schema import AlphaFrame, Clip, Frame, Frames, Masklet, Matte, Seams
+from mav_pipeline.media.sizing import restore
+from mav_pipeline.build.timing import StageTimes
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A masklet done: its row, and what a sample stores of it (None where the gates say no)."""
+
+    row: Row
+    stored: StoredMasklet | None
+    frames: int
+
+
+class MaskletFinisher:
+    """Takes the mattes of one masklet; not thread-safe, one thread at a time."""
+
+    def __init__(self, clip: Clip, masklet: Masklet, config: RunConfig, times: StageTimes) -> None:
+        self._clip, self._masklet, self._config, self._times = clip, masklet, config, times
+        self._writer = alpha_writer(config.output.alpha, clip, masklet)
+        self._scorer = Scorer(full=config.quality.scores == "full")
+        self._empty = np.zeros((clip.height, clip.width), np.uint8)
+        self._next = 0
+        self._notes: dict[str, None] = {}
+
+    def add(self, matte: Matte, frames: Frames | None) -> None:
+        """Encodes and scores a block, after transparent frames up to its start.
+
+        Args:
+            frames: the clip's, under the block: (t, clip.size.pad_height, clip.size.pad_width, 3);
+                None where scores do not look at pictures.
+        """
+        assert matte.start >= self._next, "mattes of a masklet must ascend"
+        self._fill(matte.start)
+        if matte.note:
+            self._notes[matte.note] = None
+        size = self._clip.size
+        for number, alpha in enumerate(matte.alpha):
+            frame = None if frames is None else frames[number, : size.height, : size.width]
+            alpha = restore(alpha, matte.size, self._clip.height, self._clip.width)
+            self._frame(alpha, frame)
+
+    def close(self, shard: str, seams: Seams) -> Finished:
+        """Finishes the alpha stream and judges the masklet."""
+        self._fill(len(self._clip.frame_indices))
+        with self._times.stage("encode"):
+            members = self._writer.close()
+        with self._times.stage("score"):
+            verdict = judge(self._scorer.scores(seams), self._config.quality)
+        kept = verdict.status == "accepted" or self._config.quality.keep_rejected
+        values: dict[str, Any] = {
+            "status": verdict.status,
+            "reasons": [*verdict.reasons, *self._notes],
+            "mean_area": self._scorer.mean_area,
+            "motion": self._scorer.motion,
+            **verdict.scores,
+            "windows": seams.count,
+            "alpha_bytes": sum(len(data) for _, data in members),
+            "seed": self._config.matting.seed,
+        }
+        return Finished(
+            row=masklet_row(self._clip, self._masklet, shard, values),
+            stored=StoredMasklet(self._masklet, verdict, members) if kept else None,
+            frames=sum(self._masklet.visible),
+        )
+
+    def _fill(self, until: int) -> None:
+        while self._next < until:
+            self._frame(self._empty)
+
+    def _frame(self, alpha: AlphaFrame, frame: Frame | None = None) -> None:
+        rle = self._masklet.rles[self._next]
+        if rle is None:
+            alpha = self._empty
+        with self._times.stage("encode"):
+            self._writer.write(alpha)
+        if rle is not None:
+            with self._times.stage("score"):
+                self._scorer.add(self._next, alpha, rle, frame)
+        self._next += 1

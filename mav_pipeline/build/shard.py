@@ -1,0 +1,275 @@
+"""One shard, start to end, on one machine; knows nothing of Ray.
+
+    load (thread, one clip ahead) -> matte (caller's thread) -> encode + score (lanes)
+        -> tar + rows -> commit
+
+Two builds may overlap in one ``ShardBuilder``: the second loads its first clip once the first has
+no more to load, and mattes once the first has no more to matte, so the backend never waits at the
+border of two shards.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Generator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mav_pipeline.build.clip import ClipJob, ClipOutcome
+from mav_pipeline.config import RunConfig
+from mav_pipeline.dataset import layout
+from mav_pipeline.dataset.manifest import clip_row, encode_rows
+from mav_pipeline.dataset.receipts import commit, decode_receipt, read_receipt
+from mav_pipeline.dataset.shards import ShardTar
+from mav_pipeline.schema.errors import (
+    InputError,
+    Interrupted,
+    MavError,
+    ShardError,
+    TransientError,
+)
+from mav_pipeline.schema.interfaces import MattingBackend, Source
+from mav_pipeline.schema import (
+    Clip,
+    ClipRef,
+    Problem,
+    ShardReceipt,
+    ShardSpec,
+)
+from mav_pipeline.build.record import Progress, ShardRecord, data_file
+from mav_pipeline.build.timing import StageTimes, stage_of
+from mav_pipeline.storage import Storage
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Loading:
+    ref: ClipRef
+    future: Future[Clip | Problem]
+
+
+class ShardBuilder:
+    """Builds shards with one source and one backend, which it owns.
+
+    Args:
+        fingerprint: of the run; goes into every sample and receipt.
+    """
+
+    def __init__(
+        self,
+        *,
+        config: RunConfig,
+        source: Source,
+        backend: MattingBackend,
+        output: Storage,
+        fingerprint: str,
+    ) -> None:
+        self._config, self._source, self._backend, self._output = config, source, backend, output
+        self._fingerprint = fingerprint
+        self._rule = config.matting.size_rule(backend.multiple)
+        self._loading, self._matting = threading.Lock(), threading.Lock()
+        self._stop = threading.Event()
+        self._progress, self._counting = Progress(), threading.Lock()
+        self._times = StageTimes()
+        self._loader = ThreadPoolExecutor(1, thread_name_prefix="mav-load")
+        self._clip_job = ClipJob(
+            config=config, backend=backend, fingerprint=fingerprint, check=self._check
+        )
+
+    def setup(self) -> None:
+        """Loads the backend. Raises SetupError."""
+        self._backend.setup()
+
+    def close(self) -> None:
+        """Stops the threads and frees the backend."""
+        self.stop()
+        self._loader.shutdown(cancel_futures=True)
+        self._clip_job.close()
+        self._backend.close()
+
+    def stop(self) -> None:
+        """Makes running builds raise ``Interrupted`` at the next block of alpha."""
+        self._stop.set()
+
+    def progress(self) -> Progress:
+        """Totals so far: clips that are done, seconds of those under way too.
+
+        A shard that fails takes its clips back, for they will be done again.
+        """
+        return replace(self._progress, stages_s=self._times.seconds())
+
+    def build(self, spec: ShardSpec, attempt: int = 1, *, rebuild: bool = False) -> ShardReceipt:
+        """Builds and publishes a shard; returns its receipt, another builder's if that was first.
+
+        Args:
+            attempt: counts from 1; stands in the receipt.
+            rebuild: replaces the shard if it is published already.
+
+        Raises:
+            ShardError: it could not be built; nothing of it was published.
+            Interrupted: ``stop`` was called.
+        """
+        steps = self._steps(self._record(spec), self._clips, attempt, rebuild)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]
+
+    def steps(
+        self, spec: ShardSpec, attempt: int, *, rebuild: bool
+    ) -> Generator[str | None, None, ShardReceipt]:
+        """Builds a shard as ``build`` does, one clip at a time.
+
+        Yields:
+            The id of each clip before it is read; None before the shard is published.
+        """
+        return self._steps(self._record(spec), self._one_by_one, attempt, rebuild)
+
+    def _record(self, spec: ShardSpec) -> ShardRecord:
+        return ShardRecord(spec, StageTimes(self._times))
+
+    def _steps(
+        self,
+        shard: ShardRecord,
+        clips: Callable[[ShardRecord], Generator[ClipOutcome]],
+        attempt: int,
+        rebuild: bool,
+    ) -> Generator[str | None, None, ShardReceipt]:
+        name, temporaries = shard.spec.name, contextlib.ExitStack()
+        try:
+            held = self._held(name)
+            if held is not None and not rebuild:
+                return decode_receipt(name, held)
+            tar_path = self._output.temporary(layout.data(f"{name}.tar"))
+            rows_path = self._output.temporary(layout.data(f"{name}.parquet"))
+            for path in (tar_path, rows_path):
+                temporaries.callback(path.unlink, missing_ok=True)
+            with ShardTar(tar_path) as tar, contextlib.closing(clips(shard)) as outcomes:
+                for clip in shard.spec.clips:
+                    yield clip.video_id
+                    self._take(shard, next(outcomes), tar)
+            yield None
+            with shard.times.stage("publish"):
+                return self._publish(shard, tar, (tar_path, rows_path), attempt, held)
+        except Interrupted:
+            raise
+        except Exception as error:
+            self._count(Progress(-shard.done, 0, -shard.clips["failed"]))
+            _log.debug("%s failed", name, exc_info=True)
+            may_pass = isinstance(error, OSError | MemoryError | RuntimeError | TransientError)
+            stage = stage_of(error) or "matting"
+            raise ShardError(stage, type(error).__name__, str(error), may_pass) from error
+        finally:
+            with contextlib.suppress(OSError):  # a disk that failed; verify names what stays
+                temporaries.close()
+
+    def _held(self, name: str) -> bytes | None:
+        try:
+            return self._output.read(layout.receipt(name))
+        except FileNotFoundError:
+            return None
+
+    def _one_by_one(self, shard: ShardRecord) -> Generator[ClipOutcome]:
+        """Outcomes in plan order; no two clips are in the process at once."""
+        with self._loading, self._matting:
+            for ref in shard.spec.clips:
+                yield self._begun(shard, ref, self._loaded(shard, ref))()
+
+    def _begun(
+        self, shard: ShardRecord, ref: ClipRef, clip: Clip | Problem
+    ) -> Callable[[], ClipOutcome]:
+        """Mattes a loaded clip; what it returns waits for the rest."""
+        if isinstance(clip, Problem):
+            row = clip_row(ref.video_id, shard.spec.name, clip)
+            return functools.partial(ClipOutcome, clip.status, [row])
+        return self._clip_job.matte(shard.spec.name, clip, shard.times)
+
+    def _clips(self, shard: ShardRecord) -> Generator[ClipOutcome]:
+        """Outcomes in plan order: one clip loads and one finishes while one is matted."""
+        refs = shard.spec.clips
+        finishing: deque[Callable[[], ClipOutcome]] = deque()
+        with contextlib.ExitStack() as loading, contextlib.ExitStack() as matting:
+            loading.enter_context(self._loading)
+            ahead = self._load(shard, refs[0])
+            matting.enter_context(self._matting)
+            for number in range(len(refs)):
+                now, ahead = ahead, self._load(shard, *refs[number + 1 : number + 2])
+                if number + 1 == len(refs):
+                    loading.close()
+                assert now is not None
+                finishing.append(self._begun(shard, now.ref, now.future.result()))
+                if len(finishing) > 1:
+                    yield finishing.popleft()()
+            matting.close()
+            while finishing:
+                yield finishing.popleft()()
+
+    def _load(self, shard: ShardRecord, ref: ClipRef | None = None) -> _Loading | None:
+        if ref is None:
+            return None
+        self._check()
+        return _Loading(ref, self._loader.submit(self._loaded, shard, ref))
+
+    def _loaded(self, shard: ShardRecord, ref: ClipRef) -> Clip | Problem:
+        if ref.problem is not None:
+            return ref.problem
+        try:
+            self._check()
+            with shard.times.stage("decode"):
+                clip = self._source.load(ref, self._rule)
+            if not clip.masklets:
+                return Problem("skipped", "no_masklets", "masks of the clip: there is no object")
+            return clip
+        except InputError as error:
+            return Problem(error.status, error.reason, str(error))
+        except (OSError, MemoryError, MavError):
+            raise
+        except Exception as error:  # noqa: BLE001 whatever a library makes of strange input is a row
+            _log.exception("clip %s: unexpected error while it was read", ref.video_id)
+            cause = f"decode of video: {type(error).__name__}: {error}"
+            return Problem("failed", "unexpected", cause)
+
+    def _take(self, shard: ShardRecord, outcome: ClipOutcome, tar: ShardTar) -> None:
+        if outcome.sample is not None:
+            with shard.times.stage("encode"):
+                tar.add(outcome.sample)
+        shard.take(outcome)
+        self._count(Progress(1, outcome.frames, outcome.status == "failed"))
+
+    def _count(self, more: Progress) -> None:
+        with self._counting:
+            self._progress += more
+
+    def _publish(
+        self,
+        shard: ShardRecord,
+        tar: ShardTar,
+        paths: tuple[Path, Path],
+        attempt: int,
+        replaces: bytes | None,
+    ) -> ShardReceipt:
+        rows = encode_rows(shard.rows)
+        paths[1].write_bytes(rows)
+        receipt = shard.receipt(
+            data_file(shard.spec.name, "tar", tar.sha256, tar.bytes),
+            data_file(shard.spec.name, "parquet", hashlib.sha256(rows).hexdigest(), len(rows)),
+            fingerprint=self._fingerprint,
+            attempt=attempt,
+            notes=self._backend.notes(),
+        )
+        if commit(self._output, receipt, *paths, replaces=replaces):
+            return receipt
+        _log.warning("%s was published by another builder meanwhile", receipt.shard)
+        return read_receipt(self._output, receipt.shard) or receipt
+
+    def _check(self) -> None:
+        if self._stop.is_set():
+            raise Interrupted("asked to stop")

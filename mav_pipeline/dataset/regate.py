@@ -1,0 +1,77 @@
+"""Judges a finished set anew, by the scores in its rows: no pixel is read."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from mav_pipeline.config import QualityConfig
+from mav_pipeline.dataset.built import BuiltSet
+from mav_pipeline.dataset.final import is_indexed
+from mav_pipeline.dataset.gates import SCHEMA, Gate, is_name, write_gate
+from mav_pipeline.quality import GATES, judge
+from mav_pipeline.schema import SCORES
+from mav_pipeline.schema.errors import ConfigError, OutputError
+
+_OF_GATES = {gate.reason for gate in GATES}
+_JUDGED = ("accepted", "rejected")  # as built; failed and skipped masklets have no scores
+
+
+@dataclass(frozen=True, slots=True)
+class Regated:
+    """What became of the masklets under the gate, and how many of them changed."""
+
+    path: str
+    masklets: dict[str, int]
+    reasons: dict[str, int]
+    newly: dict[str, int]
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def regate(built: BuiltSet, name: str | None, quality: QualityConfig) -> Regated:
+    """Writes ``gates/<name>.parquet``: the statuses of all rows under ``quality``'s thresholds.
+
+    Raises:
+        ConfigError: there is no name, or it is unfit for a file; or masklets would be accepted
+            whose alpha the shards do not hold.
+        OutputError: the set is not finished, or cannot be read.
+    """
+    if name is None or not is_name(name):
+        raise ConfigError(f"name must be up to 64 letters, digits, _ and -, not {name!r}")
+    if not is_indexed(built):
+        raise OutputError(
+            f"output.root={built.storage} is not finished; `mav build output.root=...` ends it"
+        )
+    rows = built.rows().select(("key", "masklet", "shard", "status", "reasons", *SCORES))
+    judged, newly, lost = [], Counter[str](), Counter[str]()
+    for row in rows.to_pylist():
+        before = row["status"]
+        if before in _JUDGED:
+            verdict = judge({score: row[score] for score in SCORES}, quality)
+            if verdict.status != before:
+                newly[verdict.status] += 1
+                if verdict.status == "accepted":
+                    lost.update(row["reasons"])
+            notes = [reason for reason in row["reasons"] if reason not in _OF_GATES]
+            row |= {"status": verdict.status, "reasons": [*verdict.reasons, *notes]}
+        judged.append({column: row[column] for column in SCHEMA.names})
+    if newly["accepted"] and not built.run["config"]["quality"]["keep_rejected"]:
+        raise ConfigError(
+            f"these gates would accept {newly['accepted']} masklets that were rejected when the "
+            f"set was built ({', '.join(lost)}), and their alpha was not stored; keep to gates at "
+            "least as strict, or build with quality.keep_rejected=true"
+        )
+    gate = Gate(name, asdict(quality), pa.Table.from_pylist(judged, schema=SCHEMA))
+    masklets = [row for row in judged if row["masklet"] is not None]
+    statuses = Counter(row["status"] for row in masklets)
+    return Regated(
+        path=write_gate(built.storage, gate),
+        masklets={key: statuses[key] for key in ("accepted", "rejected", "skipped", "failed")},
+        reasons=dict(Counter(reason for row in masklets for reason in row["reasons"])),
+        newly={key: newly[key] for key in _JUDGED},
+    )

@@ -1,0 +1,209 @@
+"""One sample to members and back (DESIGN section 4): alpha streams, and the json about them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from mav_pipeline.media.decode import alpha_rate, decode_alpha
+from mav_pipeline.media.encode import AlphaEncoder
+from mav_pipeline.media.images import decode_image, decode_png, encode_png
+from mav_pipeline.media.masks import decode_rle, parse_rle
+from mav_pipeline.media.seek import decode_frames
+from mav_pipeline.schema import AlphaFrame, Clip, Frame, Masklet, Rle, Sample, Verdict
+
+Member = tuple[str, bytes]
+
+
+class AlphaWriter(Protocol):
+    """Takes the (H, W) alpha frames of one masklet in order, gives the members that hold them."""
+
+    def write(self, alpha: AlphaFrame) -> None: ...
+
+    def close(self) -> tuple[Member, ...]: ...
+
+
+class _Ffv1Writer:
+    def __init__(self, clip: Clip, masklet: Masklet) -> None:
+        rate = alpha_rate(clip.fps, _step(clip.frame_indices))
+        self._name = f"{masklet.name}.alpha.mkv"
+        self._encoder = AlphaEncoder(clip.height, clip.width, rate)
+
+    def write(self, alpha: AlphaFrame) -> None:
+        self._encoder.write(alpha)
+
+    def close(self) -> tuple[Member, ...]:
+        return ((self._name, self._encoder.close()),)
+
+
+class _PngWriter:
+    def __init__(self, clip: Clip, masklet: Masklet) -> None:
+        self._name, self._indices = masklet.name, iter(clip.frame_indices)
+        self._members: list[Member] = []
+
+    def write(self, alpha: AlphaFrame) -> None:
+        name = f"{self._name}.alpha.{next(self._indices):05d}.png"
+        self._members.append((name, encode_png(alpha)))
+
+    def close(self) -> tuple[Member, ...]:
+        return tuple(self._members)
+
+
+def alpha_writer(kind: Literal["ffv1", "png"], clip: Clip, masklet: Masklet) -> AlphaWriter:
+    """The writer for ``output.alpha``."""
+    return _Ffv1Writer(clip, masklet) if kind == "ffv1" else _PngWriter(clip, masklet)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMasklet:
+    """A masklet as it enters a sample: its verdict and its encoded alpha."""
+
+    masklet: Masklet
+    verdict: Verdict
+    alpha: tuple[Member, ...]
+
+
+def encode_sample(
+    clip: Clip, stored: Sequence[StoredMasklet], provenance: Mapping[str, Any]
+) -> Sample:
+    """The members of one sample: json, RGB, then the masklets' alphas in their order."""
+    document = {
+        "key": clip.video_id,
+        "video_id": clip.video_id,
+        "width": clip.width,
+        "height": clip.height,
+        "fps": clip.fps,
+        "frame_indices": list(clip.frame_indices),
+        "environment": clip.environment,
+        "masklets": [
+            {
+                "name": item.masklet.name,
+                "id": item.masklet.id,
+                "kind": item.masklet.kind,
+                "status": item.verdict.status,
+                "mask": [_rle_json(rle) for rle in item.masklet.rles],
+                "scores": dict(item.verdict.scores),
+                "visible": list(item.masklet.visible),
+            }
+            for item in stored
+        ],
+        "provenance": dict(provenance),
+    }
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"))
+    alphas = [member for item in stored for member in item.alpha]
+    return Sample(clip.video_id, (("json", text.encode()), *clip.rgb, *alphas))
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedMasklet:
+    """A masklet read back: (T, H, W) alpha, and its masks as run lengths."""
+
+    name: str
+    kind: str
+    status: str
+    alpha: np.ndarray[Any, np.dtype[np.uint8]]
+    rles: tuple[Rle | None, ...]
+
+
+def decode_sample(members: Mapping[str, bytes]) -> tuple[dict[str, Any], list[DecodedMasklet]]:
+    """The json and the masklets of one sample, checked against each other.
+
+    Args:
+        members: by extension, as ``webdataset`` hands them out.
+
+    Raises:
+        ValueError: something is missing, left over, or does not decode to what the json says.
+    """
+    try:
+        document = json.loads(members["json"])
+        indices, height, width = (document[key] for key in ("frame_indices", "height", "width"))
+        masklets = document["masklets"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"the json member is not ours: {error!r}") from error
+    alphas = sorted(name for name in members if ".alpha." in name)
+    decoded = []
+    for entry in masklets:
+        name = entry["name"]
+        frames = [*alpha_frames(members, name, indices)]
+        shapes = {frame.shape for frame in frames}
+        if len(frames) != len(indices) or shapes != {(height, width)}:
+            raise ValueError(
+                f"alpha of {name} has {len(frames)} frames of {sorted(shapes)}, the json "
+                f"{len(indices)} of {(height, width)}"
+            )
+        rles = tuple(parse_rle(mask, height, width, role="mask") for mask in entry["mask"])
+        shown = [rle is not None for rle in rles]
+        if shown != entry["visible"] or len(rles) != len(indices):
+            raise ValueError(f"masks of {name} do not agree with its visible frames")
+        for number, frame in enumerate(frames):
+            if not shown[number] and frame.any():
+                raise ValueError(f"alpha of {name} is not 0 on invisible frame {number}")
+        alphas = [member for member in alphas if not member.startswith(f"{name}.alpha.")]
+        decoded.append(DecodedMasklet(name, entry["kind"], entry["status"], np.stack(frames), rles))
+    if alphas:
+        raise ValueError(f"members {alphas} belong to no masklet of the json")
+    return document, decoded
+
+
+def masks_of(masklet: DecodedMasklet) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """(T, H, W) bool masks of a decoded masklet; all False where it is invisible."""
+    shape = masklet.alpha.shape[1:]
+    empty = np.zeros(shape, np.bool_)
+    return np.stack([empty if rle is None else decode_rle(rle) for rle in masklet.rles])
+
+
+def alpha_frames(
+    members: Mapping[str, bytes],
+    name: str,
+    indices: Sequence[int],
+    start: int = 0,
+    stop: int | None = None,
+) -> Iterator[AlphaFrame]:
+    """The (H, W) frames of one masklet of a sample, decoded one by one.
+
+    Args:
+        indices: ``frame_indices`` of the sample.
+        start, stop: the places in ``indices`` that are wanted; no other frame is decoded.
+
+    Raises:
+        ValueError: a member is missing, or is none of ours.
+    """
+    if (video := members.get(f"{name}.alpha.mkv")) is not None:
+        yield from decode_alpha(video, start, stop)
+        return
+    for index in indices[start:stop]:
+        png = members.get(f"{name}.alpha.{index:05d}.png")
+        if png is None:
+            raise ValueError(f"alpha of {name} is missing: it has no frame {index}")
+        yield decode_png(png)
+
+
+def rgb_frames(members: Mapping[str, bytes], numbers: Sequence[int]) -> Iterator[Frame]:
+    """The (H, W, 3) RGB frames of a sample by ascending source frame numbers; decodes no other.
+
+    Raises:
+        ValueError: a member is missing, or does not decode.
+    """
+    if (video := members.get("rgb.mp4")) is not None:
+        yield from decode_frames(video, numbers)
+        return
+    for number in numbers:
+        names = (f"rgb.{number:05d}.{kind}" for kind in ("jpg", "png"))
+        image = next((members[name] for name in names if name in members), None)
+        if image is None:
+            raise ValueError(f"the sample has no RGB of frame {number}")
+        yield decode_image(image)
+
+
+def _rle_json(rle: Rle | None) -> dict[str, Any] | None:
+    if rle is None:
+        return None
+    return {"size": [rle.height, rle.width], "counts": rle.counts.decode("ascii")}
+
+
+def _step(indices: Sequence[int]) -> int:
+    return max(1, indices[1] - indices[0]) if len(indices) > 1 else 1

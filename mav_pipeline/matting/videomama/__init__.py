@@ -1,0 +1,1 @@
+"""VideoMaMa: one step of a fine-tuned Stable Video Diffusion UNet."""

@@ -1,0 +1,275 @@
+"""VideoMaMa: binary masklets to mattes in one diffusion step, with latents shared and faded.
+
+    frames -> RGB latents, once a frame of the clip \\
+    masks  -> mask latents, once a frame of a masklet -> UNet, window by window -> cross-fade
+                                                      -> decode, chunk by chunk -> alpha
+
+Windows overlap and fade in latent space, so each frame is decoded once; chunks start anew with each
+span of visible frames. Method: VideoMaMa, arXiv 2601.14255; constants in ``svd``.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+
+from mav_pipeline.config import MattingConfig
+from mav_pipeline.matting.videomama.batches import Batches
+from mav_pipeline.matting.videomama.spans import Chunk, Span, SpanPlan, Window
+from mav_pipeline.matting.videomama.svd import (
+    MAX_LATENT_POSITIONS,
+    Decoded,
+    SvdStep,
+    check,
+    choose_device,
+    choose_dtype,
+)
+from mav_pipeline.matting.videomama.weights import Part, find_part
+from mav_pipeline.media.masks import at_size, decode_rle
+from mav_pipeline.schema import Clip, Masklet, Masks, Matte, MatteFailure, Seams
+from mav_pipeline.schema.errors import BackendError, lacks
+
+_FACTOR = 8  # pixels a latent
+_BLACK_AREA = 64  # mask pixels in a chunk above which a wholly black matte is no matte
+
+
+class VideoMaMaBackend:
+    """See the module.
+
+    Args:
+        config: ``conf/matting/videomama.yaml``.
+        endpoint_url: of an S3-compatible server that holds the weights.
+    """
+
+    name = "videomama"
+
+    def __init__(self, config: MattingConfig, endpoint_url: str | None = None) -> None:
+        self._config, self._endpoint_url = config, endpoint_url
+        self._plan = SpanPlan(
+            window=config.window,
+            overlap=config.overlap,
+            chunk=config.decode_chunk,
+            context=config.decode_overlap,
+        )
+        self._batches = Batches(config.max_batch)
+        self._parts: tuple[Part, Part] | None = None
+        self._step: Any = None
+
+    @property
+    def multiple(self) -> int:
+        return check(*self._found())
+
+    def identity(self) -> dict[str, Any]:
+        vae, unet = self._found()
+        check(vae, unet)
+        return {"vae": vae.sha256(), "unet": unet.sha256()}
+
+    def setup(self) -> None:
+        if not all(map(find_spec, ("torch", "diffusers"))):  # who only plans needs neither
+            raise lacks("matting=videomama", "videomama")
+        check(*self._found())
+        device = choose_device(self._config.device)
+        self._step = SvdStep(
+            *self._found(),
+            device=device,
+            dtype=choose_dtype(self._config.dtype, device),
+            compile=self._config.compile,
+        )
+        if self._config.compile:  # clips of this size find it compiled; others pay once a size
+            self._try_batch(self._config.max_batch)
+
+    def largest_batch(self, most: int = 64) -> int:
+        """The largest power of two of whole windows that the device takes at once, 0 for none.
+
+        Tried for real, on zeros; after ``setup``.
+        """
+        import torch
+
+        fits, size = 0, 1
+        while size <= most:
+            try:
+                self._try_batch(size)
+            except torch.OutOfMemoryError:
+                break
+            finally:
+                self._step.free()
+            fits, size = size, size * 2
+        return fits
+
+    def _try_batch(self, size: int) -> None:
+        """Whole windows and chunks of zeros, of the size of ``matting.width`` x ``height``."""
+        rule = self._config.size_rule(self.multiple)
+        whole = rule(self._config.height, self._config.width)
+        height, width = whole.pad_height // _FACTOR, whole.pad_width // _FACTOR
+        zeros = self._step.noise(self._config.window, height, width, self._config.seed) * 0
+        latents = self._step.denoise([(zeros, zeros, zeros)] * size)
+        self._step.decode([latents[0, : self._config.decode_chunk]] * size).ready()
+
+    def notes(self) -> tuple[str, ...]:
+        limit, wanted = self._batches.limit, self._config.max_batch
+        return (
+            () if limit == wanted else (f"out of device memory: batches of {limit}, not {wanted}",)
+        )
+
+    def close(self) -> None:
+        step, self._step = self._step, None
+        if step is not None:
+            del step._unet, step._vae, step._exact_vae
+            step.free()
+
+    def seams(self, masklet: Masklet) -> Seams:
+        return self._plan.seams(masklet)
+
+    def matte(self, clip: Clip, masklets: Sequence[Masklet]) -> Iterator[Matte | MatteFailure]:
+        self._step.limit_threads(self._config.threads)
+        height, width = (side // _FACTOR for side in clip.frames.shape[1:3])
+        if height * width > MAX_LATENT_POSITIONS:
+            cause = f"{height} x {width} latents are above the model's {MAX_LATENT_POSITIONS}"
+            raise BackendError("latent_limit", f"{cause}; use matting.size=fit")
+        spans = [span for masklet in masklets for span in self._plan.spans(masklet)]
+        if not spans:
+            return
+        rgb = self._encode_rgb(clip, spans)
+        latents = self._denoise(clip, spans, rgb)
+        yield from self._decode(clip, spans, latents)
+
+    # latents
+
+    def _encode_rgb(self, clip: Clip, spans: Sequence[Span]) -> dict[int, Any]:
+        """Latents (4, h, w) of every frame that some span needs, by frame."""
+        needed = sorted({i for span in spans for i in range(span.first, span.last)})
+        encoded = self._batches.run(
+            needed, lambda group: list(self._step.encode_frames(clip.frames[group]))
+        )
+        return dict(zip(needed, encoded, strict=True))
+
+    def _denoise(
+        self, clip: Clip, spans: Sequence[Span], rgb: dict[int, Any]
+    ) -> dict[tuple[str, int], Any]:
+        """Faded latents (frames, 4, h, w) in float32 of each span."""
+        import torch
+
+        height, width = next(iter(rgb.values())).shape[1:]
+        longest = max(span.frames for span in spans)
+        noise = self._step.noise(longest, height, width, self._config.seed)
+        masks = {span.key: self._encode_masks(clip, span) for span in spans}
+        weights = {span.key: self._plan.weights(span) for span in spans}
+        faded: dict[tuple[str, int], Any] = {}
+        windows = [window for span in spans for window in self._plan.windows(span)]
+        windows.sort(key=lambda window: -window.frames)  # stable: equal lengths share batches
+
+        def run(group: list[Window]) -> list[Any]:
+            inputs = []
+            for window in group:
+                first, cut = window.span.first, slice(window.start, window.stop)
+                frames = range(first + window.start, first + window.stop)
+                colours = torch.stack([rgb[frame] for frame in frames])
+                inputs.append((noise[cut], colours, masks[window.span.key][cut]))
+            return list(self._step.denoise(inputs))
+
+        outputs = self._batches.run(windows, run, key=lambda window: window.frames)
+        for window, output in zip(windows, outputs, strict=True):
+            key, cut = window.span.key, slice(window.start, window.stop)
+            share = torch.from_numpy(weights[key][window.row, cut])
+            if key not in faded:
+                faded[key] = output.new_zeros((window.span.frames, *output.shape[1:]))
+            faded[key][cut] += output * share.to(output)[:, None, None, None]
+        return faded
+
+    def _encode_masks(self, clip: Clip, span: Span) -> Any:
+        import torch
+
+        frames = list(range(span.first, span.last))
+        return torch.stack(
+            list(
+                self._batches.run(
+                    frames,
+                    lambda group: list(self._step.encode_masks(_masks(clip, span.masklet, group))),
+                )
+            )
+        )
+
+    # alpha
+
+    def _decode(
+        self, clip: Clip, spans: Sequence[Span], latents: dict[tuple[str, int], Any]
+    ) -> Iterator[Matte | MatteFailure]:
+        """Alpha chunk by chunk; one group is copied to the host while the next one is computed."""
+        chunks = [chunk for span in spans for chunk in self._plan.chunks(span)]
+        failed: set[str] = set()
+        waiting: deque[tuple[list[Chunk], Decoded]] = deque()
+
+        def run(group: list[Chunk]) -> list[tuple[list[Chunk], Decoded]]:
+            return [(group, self._step.decode([_cut(chunk, latents) for chunk in group]))]
+
+        for item in self._batches.run(chunks, run, key=lambda c: c.context_last - c.context_first):
+            waiting.append(item)
+            if len(waiting) > 1:
+                yield from self._finished(clip, *waiting.popleft(), latents, failed)
+        while waiting:
+            yield from self._finished(clip, *waiting.popleft(), latents, failed)
+
+    def _finished(
+        self,
+        clip: Clip,
+        chunks: Sequence[Chunk],
+        decoded: Decoded,
+        latents: dict[tuple[str, int], Any],
+        failed: set[str],
+    ) -> Iterator[Matte | MatteFailure]:
+        alphas, finite = decoded.ready()
+        for chunk, alpha, is_finite in zip(chunks, alphas, finite, strict=True):
+            masklet = chunk.span.masklet
+            if masklet.name in failed:
+                continue
+            wrong = _wrong(chunk, alpha, bool(is_finite))
+            if wrong and not self._step.is_exact:
+                again, is_finite_now = self._step.decode([_cut(chunk, latents)], exact=True).ready()
+                alpha, wrong = again[0], _wrong(chunk, again[0], bool(is_finite_now[0]))
+            if wrong:
+                failed.add(masklet.name)
+                where = f"frames {chunk.first} to {chunk.last - 1}"
+                yield MatteFailure(masklet, wrong, f"{where}: the model's output is {wrong}")
+                continue
+            skip = chunk.first - chunk.context_first
+            yield Matte(
+                masklet, chunk.first, alpha[skip : skip + chunk.last - chunk.first], clip.size
+            )
+
+    # planning
+
+    def _found(self) -> tuple[Part, Part]:
+        if self._parts is None:
+            self._parts = (
+                find_part(self._config.base_model, "vae", "matting.base_model", self._endpoint_url),
+                find_part(self._config.unet, "unet", "matting.unet", self._endpoint_url),
+            )
+        return self._parts
+
+
+def _masks(clip: Clip, masklet: Masklet, frames: Sequence[int]) -> Masks:
+    """(n, H, W) masks at working size; empty where the masklet is invisible."""
+    masks = np.zeros((len(frames), *clip.frames.shape[1:3]), np.bool_)
+    for row, frame in enumerate(frames):
+        rle = masklet.rles[frame]
+        if rle is not None:
+            masks[row] = at_size(decode_rle(rle), clip.size)
+    return masks
+
+
+def _cut(chunk: Chunk, latents: dict[tuple[str, int], Any]) -> Any:
+    first = chunk.span.first
+    return latents[chunk.span.key][chunk.context_first - first : chunk.context_last - first]
+
+
+def _wrong(chunk: Chunk, alpha: Any, is_finite: bool) -> str | None:
+    """``not_finite`` or ``black``, or None for a matte that may be one."""
+    if not is_finite:
+        return "not_finite"
+    rles = chunk.span.masklet.rles[chunk.first : chunk.last]
+    area = max((rle.area for rle in rles if rle is not None), default=0)
+    return "black" if area >= _BLACK_AREA and not alpha.any() else None

@@ -1,0 +1,1 @@
+"""Pixels and tables as bytes, and back: video, images, masks, working sizes, parquet."""

@@ -1,0 +1,1 @@
+"""What is to be built, found before anything is spent: plan, preflight, estimate."""

@@ -1,0 +1,57 @@
+"""The Ray actor: one process, one GPU or CPU slot, one builder."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator
+from typing import Any, cast
+
+from mav_pipeline.build.record import Progress
+from mav_pipeline.config import RunConfig
+from mav_pipeline.runtime.queue import Task
+from mav_pipeline.runtime.workers import open_builder
+from mav_pipeline.schema import ShardReceipt
+
+
+class Worker:
+    """What runs inside the actor; plain, so that it can be read and tested without Ray."""
+
+    def __init__(self, config: dict[str, Any], fingerprint: str) -> None:
+        self._builder = open_builder(RunConfig.from_mapping(config), fingerprint)
+        self._lock, self._is_set_up = threading.Lock(), False
+        self._steps: Generator[str | None, None, ShardReceipt] | None = None
+
+    def setup(self) -> None:
+        """Loads the backend, once. Raises SetupError."""
+        with self._lock:
+            if not self._is_set_up:
+                self._builder.setup()
+                self._is_set_up = True
+
+    def build(self, task: Task) -> ShardReceipt:
+        """See ``ShardBuilder.build``; waits for ``setup``, which Ray may run at the same time."""
+        self.setup()
+        return self._builder.build(task.spec, task.attempt, rebuild=task.rebuild)
+
+    def step(self, task: Task) -> ShardReceipt | str | None:
+        """Builds one clip of a task that wants its worker alone, and no other task beside it.
+
+        Returns:
+            The id of the clip that the next call will build, None where it will publish, and then
+            the receipt.
+        """
+        self.setup()
+        if self._steps is None:
+            self._steps = self._builder.steps(task.spec, task.attempt, rebuild=task.rebuild)
+        try:
+            return next(self._steps)
+        except StopIteration as end:
+            self._steps = None
+            return cast(ShardReceipt, end.value)
+        except BaseException:
+            self._steps = None
+            raise
+
+    def progress(self) -> Progress:
+        """See ``ShardBuilder.progress``."""
+        return self._builder.progress()

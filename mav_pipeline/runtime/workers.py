@@ -1,0 +1,88 @@
+"""What the driver asks of those who build: a seam with two sides, ``local`` and ``cluster``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from mav_pipeline.build.record import Progress
+from mav_pipeline.build.shard import ShardBuilder
+from mav_pipeline.config import RunConfig
+from mav_pipeline.matting import open_backend
+from mav_pipeline.runtime.queue import Lost, Task
+from mav_pipeline.schema import ShardReceipt
+from mav_pipeline.schema.errors import ShardError
+from mav_pipeline.sources import open_source
+from mav_pipeline.storage import open_output
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one task ended: published, failed, or its worker lost."""
+
+    task: Task
+    result: ShardReceipt | ShardError | Lost
+
+
+@dataclass(frozen=True, slots=True)
+class PoolState:
+    """Who is at work, for display.
+
+    Attributes:
+        totals: since the start, of workers that are no more too.
+        working: workers that are ready.
+        starting: workers that wait for a slot, or set up.
+        gpus: that one worker holds.
+    """
+
+    totals: Progress
+    working: int
+    starting: int = 0
+    gpus: float = 0.0
+
+
+class WorkerPool(Protocol):
+    """Builds shards, a bounded number at a time."""
+
+    def start(self) -> None:
+        """Gets at least one worker ready, its backend set up.
+
+        Raises:
+            SetupError: the backend or the cluster cannot do what the config asks.
+        """
+        ...
+
+    def has_room(self, outstanding: int) -> bool:
+        """Whether another task would be begun, or held ready for a worker about to be free.
+
+        Args:
+            outstanding: shards that are not done: more workers than that are let go.
+        """
+        ...
+
+    def submit(self, task: Task) -> None:
+        """Hands out a task; only while there is room."""
+        ...
+
+    def wait(self, timeout_s: float) -> list[Outcome]:
+        """Tasks that have ended since the last call, after at most ``timeout_s``."""
+        ...
+
+    def state(self) -> PoolState:
+        """Where it stands now."""
+        ...
+
+    def close(self) -> None:
+        """Stops whatever runs, at once, and frees everything."""
+        ...
+
+
+def open_builder(config: RunConfig, fingerprint: str) -> ShardBuilder:
+    """The builder that each worker runs; opens no file, loads nothing."""
+    return ShardBuilder(
+        config=config,
+        source=open_source(config),
+        backend=open_backend(config.matting, config.storage.endpoint_url),
+        output=open_output(config),
+        fingerprint=fingerprint,
+    )

@@ -1,0 +1,117 @@
+"""The two seams: where clips come from, and what turns their masks into mattes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from mav_pipeline.schema import (
+    Clip,
+    ClipMeasure,
+    ClipRef,
+    Masklet,
+    Matte,
+    MatteFailure,
+    Plan,
+    Seams,
+    WorkingSize,
+)
+
+#: From the height and width of a source frame to the size that a backend works at.
+Sizing = Callable[[int, int], WorkingSize]
+
+
+@dataclass(frozen=True, slots=True)
+class Discovery:
+    """What lies under a source root: clips, and the version of each tar there."""
+
+    clips: Sequence[ClipRef]
+    tars: Mapping[str, str]
+
+
+class Source(Protocol):
+    """A collection of clips with masklets. Cheap to construct; opens nothing until asked."""
+
+    def discover(self, plan: Plan | None = None) -> Discovery:
+        """Every clip under the root, those with a problem included.
+
+        Lists, and reads the headers of tars; no video and no annotation.
+
+        Args:
+            plan: an earlier one; the tars it has indexed are not read again unless they changed.
+
+        Raises:
+            ConfigError: the root cannot be listed.
+        """
+        ...
+
+    def measure(self, ref: ClipRef) -> ClipMeasure:
+        """What a clip will give, from its annotations alone; for estimates.
+
+        Raises:
+            InputError: the annotation is wrong.
+            OSError: the storage failed.
+        """
+        ...
+
+    def load(self, ref: ClipRef, rule: Sizing) -> Clip:
+        """Reads, checks and decodes one clip at the working size of ``rule``.
+
+        Raises:
+            InputError: the data is wrong; the caller makes it a row.
+            OSError: the storage failed; the caller may retry.
+        """
+        ...
+
+
+class MattingBackend(Protocol):
+    """Turns binary masks into alpha. Construct cheaply, load in ``setup``, free in ``close``."""
+
+    name: str
+
+    @property
+    def multiple(self) -> int:
+        """Both sides of the arrays it takes are multiples of this; valid before ``setup``."""
+        ...
+
+    def identity(self) -> dict[str, Any]:
+        """What of it reaches pixels beyond the config: ``{"unet": sha256, ...}``; may read weights.
+
+        Raises:
+            SetupError: something it needs is missing or wrong.
+        """
+        ...
+
+    def setup(self) -> None:
+        """Loads weights and warms up, so that the first clip costs what the others do.
+
+        Raises:
+            SetupError: as ``identity``, or the device cannot be used.
+        """
+        ...
+
+    def matte(self, clip: Clip, masklets: Sequence[Masklet]) -> Iterator[Matte | MatteFailure]:
+        """Yields each masklet's alpha in blocks; blocks of one masklet ascend.
+
+        A masklet that cannot be matted yields one ``MatteFailure`` and no block after it.
+
+        Depends on clip, masklet and config alone: not on the worker, on earlier clips, nor on
+        which other masklets are asked for. Frames without a mask are left out.
+
+        Raises:
+            BackendError: this clip cannot be matted, and a retry would not help.
+        """
+        ...
+
+    def seams(self, masklet: Masklet) -> Seams:
+        """Where the mattes of ``masklet`` were joined in time."""
+        ...
+
+    def notes(self) -> tuple[str, ...]:
+        """What a receipt must say of how it works now, e.g. batches halved; mostly nothing."""
+        ...
+
+    def close(self) -> None:
+        """Frees memory and device; the instance is not used again."""
+        ...

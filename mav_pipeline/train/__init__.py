@@ -1,0 +1,1 @@
+"""What trainers import: the loader of finished sets."""

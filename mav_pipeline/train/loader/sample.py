@@ -1,0 +1,161 @@
+"""One training sample from the members of a stored one; decodes just the frames of its crop."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NotRequired, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mav_pipeline.dataset.sample import alpha_frames, rgb_frames
+from mav_pipeline.media.masks import decode_rle, parse_rle
+from mav_pipeline.schema import SCORES, Alpha, Frames, Mask, Masks
+from mav_pipeline.train.loader.backgrounds import Backgrounds, composite, resize
+from mav_pipeline.train.loader.order import crop_start, crop_window
+from mav_pipeline.train.loader.select import Per
+
+
+class MatteSample(TypedDict):
+    """A run of T frames of H x W pixels, as a plain dict that torch's own collate can stack.
+
+    With ``per="clip"`` everything that is a masklet's has M masklets before its other axes, and
+    ``masklet`` is a list of M names.
+
+    Attributes:
+        key: the clip's id.
+        masklet: its name, ``manual_003``.
+        frames: (T, H, W, 3) uint8 RGB; absent where the set was built with ``output.rgb=none``.
+        alpha: (T, H, W) uint8, 255 = opaque; 0 on frames where the masklet is not visible.
+        mask: (T, H, W) bool, the binary masks that the alpha was made from.
+        visible: (T,) bool, whether the masklet is seen in the source frame.
+        frame_indices: (T,) int64, frame numbers of the source video.
+        scores: each of ``schema.SCORES`` as a float64 array of shape (), NaN where it has none.
+        composite: (T, H, W, 3) uint8, the frames over a new background by alpha; there where
+            ``backgrounds`` are given. Its foreground is the observed colour, not an estimated one:
+            where alpha is partial it still holds some of the old background.
+    """
+
+    key: str
+    masklet: str | list[str]
+    frames: NotRequired[Frames]
+    alpha: Alpha
+    mask: Masks
+    visible: NDArray[np.bool_]
+    frame_indices: NDArray[np.int64]
+    scores: dict[str, NDArray[np.float64]]
+    composite: NotRequired[Frames]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleMaker:
+    """Makes samples; see ``MatteDataset`` for the settings.
+
+    Attributes:
+        rgb: whether the stored samples hold RGB.
+    """
+
+    per: Per
+    frames: int | None
+    size: tuple[int, int] | None
+    at_random: bool
+    rgb: bool
+    backgrounds: Backgrounds | None
+
+    def make(
+        self,
+        members: Mapping[str, bytes],
+        masklets: Sequence[str],
+        random: np.random.Generator,
+    ) -> MatteSample:
+        """The sample of ``masklets`` (one, unless ``per="clip"``), cropped by ``random``.
+
+        Raises:
+            ValueError: the members are not what the json says, or do not decode.
+        """
+        document, entries = _read(members, masklets)
+        indices, shape = document["frame_indices"], (document["height"], document["width"])
+        size, count = self.size or shape, self.frames or len(indices)
+        chance = random if self.at_random else None
+        seen = np.array([entry["visible"] for entry in entries], np.bool_)
+        start = crop_start(np.logical_or.reduce(seen), count, chance)
+        stop = min(start + count, len(indices))
+        crop = _Crop(shape, crop_window(shape, size, chance), size, stop - start)
+        #: The last frame stands in for those that a short clip lacks.
+        take = np.minimum(np.arange(start, start + count), stop - 1)
+        alpha = np.empty((len(entries), count, *size), np.uint8)
+        mask = np.empty(alpha.shape, np.bool_)
+        for number, entry in enumerate(entries):
+            crop.fill(alpha[number], alpha_frames(members, entry["name"], indices, start, stop))
+            crop.fill(mask[number], _masks(entry["mask"][start:stop], shape))
+        which = slice(None) if self.per == "clip" else 0
+        sample = MatteSample(
+            key=document["key"],
+            masklet=[*masklets] if self.per == "clip" else masklets[0],
+            alpha=alpha[which],
+            mask=mask[which],
+            visible=seen[which][..., take],
+            frame_indices=np.array(indices, np.int64)[take],
+            scores={name: _scores(entries, name)[which] for name in SCORES},
+        )
+        if self.rgb:
+            sample["frames"] = np.empty((count, *size, 3), np.uint8)
+            crop.fill(sample["frames"], rgb_frames(members, indices[start:stop]))
+            if self.backgrounds is not None:
+                ground = self.backgrounds.draw(size, random)
+                sample["composite"] = composite(sample["frames"], sample["alpha"], ground)
+        return sample
+
+
+@dataclass(frozen=True, slots=True)
+class _Crop:
+    """What is kept of ``frames`` images of ``shape``: a window of each, brought to ``size``."""
+
+    shape: tuple[int, int]
+    window: tuple[slice, slice]
+    size: tuple[int, int]
+    frames: int
+
+    def fill(self, target: NDArray[Any], images: Iterable[NDArray[Any]]) -> None:
+        """Puts the crops of ``images`` into ``target``, the last one wherever it has more room."""
+        count = 0
+        for image in images:
+            if image.shape[:2] != self.shape:
+                raise ValueError(f"a frame is {image.shape[:2]}, the json says {self.shape}")
+            target[count] = resize(image[self.window], self.size)
+            count += 1
+        if count != self.frames:
+            raise ValueError(f"there are {count} frames of {self.frames}")
+        target[count:] = target[count - 1]
+
+
+def _read(
+    members: Mapping[str, bytes], masklets: Sequence[str]
+) -> tuple[Mapping[str, Any], list[Mapping[str, Any]]]:
+    """The json of a sample and the entries of ``masklets`` in it."""
+    try:
+        document = json.loads(members["json"])
+        named = {entry["name"]: entry for entry in document["masklets"]}
+        entries = [named[name] for name in masklets]
+        count = len(document["frame_indices"])
+        lengths = {len(entry[key]) for entry in entries for key in ("visible", "mask")}
+        if lengths != {count}:
+            raise ValueError(f"masks of {sorted(lengths)} frames, of {count}")
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"the json member is not ours: {error!r}") from error
+    return document, entries
+
+
+def _masks(rles: Sequence[Any], shape: tuple[int, int]) -> Iterator[Mask]:
+    """(H, W) each."""
+    for data in rles:
+        rle = parse_rle(data, *shape, role="mask")
+        yield np.zeros(shape, np.bool_) if rle is None else decode_rle(rle)
+
+
+def _scores(entries: Sequence[Mapping[str, Any]], name: str) -> NDArray[np.float64]:
+    """(M,) the score of each masklet, NaN where it has none."""
+    values = [entry["scores"].get(name) for entry in entries]
+    return np.array([np.nan if value is None else value for value in values], np.float64)

@@ -1,0 +1,1 @@
+"""Calibrates the quality of a matte against known truth: ``python -m scripts.calibration``."""

@@ -1,1 +1,0 @@
-"""Calibrates the quality of a matte against known truth: ``python -m tests.calibration``."""
