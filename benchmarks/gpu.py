@@ -21,7 +21,7 @@ from mav_pipeline.config import MattingConfig
 from mav_pipeline.media.masks import decode_rle
 from mav_pipeline.planning.preflight import prepare
 from mav_pipeline.runtime.local import LocalPool
-from mav_pipeline.sources import open_source
+from mav_pipeline.sources.registry import open_source
 
 from . import corpus, measure, model
 from .page import Row, has_section, machine, table, write_section

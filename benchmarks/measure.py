@@ -17,7 +17,7 @@ import numpy as np
 
 from mav_pipeline.config import RunConfig
 from mav_pipeline.evaluate.metrics import Errors
-from mav_pipeline.matting import open_backend
+from mav_pipeline.matting.registry import open_backend
 from mav_pipeline.media.decode import alpha_rate, decode_video
 from mav_pipeline.media.encode import AlphaEncoder
 from mav_pipeline.media.masks import decode_rle
@@ -25,7 +25,7 @@ from mav_pipeline.planning.preflight import prepare
 from mav_pipeline.runtime.driver import run_shards
 from mav_pipeline.runtime.local import LocalPool
 from mav_pipeline.schema import Clip, ClipRef
-from mav_pipeline.sources import open_source
+from mav_pipeline.sources.registry import open_source
 
 from ..calibration.cases import corpus, matte
 from .corpus import config
@@ -117,7 +117,7 @@ def bare_apart(source: Path, processes: int) -> float:
 
 
 def closed_form(source: Path, out: Path) -> list[tuple[str, str, str]]:
-    """Point 1 and the second half of point 3 of DESIGN section 8."""
+    """A build against its bare backend, and what full scores cost of it."""
     keys = (f"source.root={source}", f"output.root={out}")
     settings = config(*keys)
     clips = load(settings)

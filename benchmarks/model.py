@@ -140,7 +140,7 @@ def predicted(timed: dict[str, float], masklets: int) -> float:
 
 
 def sharing(chosen: MattingConfig, frames: int, height: int, width: int) -> list[Row]:
-    """Point 2 of DESIGN section 8."""
+    """What sharing of latents gains, against what its parts predict."""
     shown = clip(frames, height, width)
     backend = opened(chosen)
     ours(backend, shown)  # warm

@@ -12,7 +12,7 @@ from statistics import mean
 from .page import Row, table
 from .simulate import CLIPS, Rates, Run, Traffic, shard_frames, simulate, traffic
 
-_TFLOP_A_FRAME, _SHARE, _PEAK_TFLOPS = 12.4, 0.4, 989.0  # DESIGN section 8; assumed; data sheet
+_TFLOP_A_FRAME, _SHARE, _PEAK_TFLOPS = 12.4, 0.4, 989.0  # by count; assumed; data sheet
 _RATES = Rates(frames_per_s=_PEAK_TFLOPS * _SHARE / _TFLOP_A_FRAME, losses_per_hour=0.05)
 #: Core seconds an alpha frame, from "Speed" in docs/benchmarks.md: a binary build with basic
 #: scores, and what full scores take of a closed_form build on one core.

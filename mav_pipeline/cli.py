@@ -11,30 +11,31 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from hydra import compose, initialize_config_dir
-from hydra.errors import HydraException
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from mav_pipeline import __version__
 from mav_pipeline import report as report_module
 from mav_pipeline.config import FINGERPRINTED, RunConfig
-from mav_pipeline.config.values import flatten
+from mav_pipeline.config.compose import composed, conf_folder
 from mav_pipeline.dataset.built import BuiltSet, read_run
 from mav_pipeline.dataset.regate import regate
 from mav_pipeline.dataset.verify import verify
 from mav_pipeline.evaluate import Truth, evaluate
+from mav_pipeline.evaluate.truth import TRUTH_LAYOUTS
 from mav_pipeline.export import Target, export
-from mav_pipeline.planning.estimate import preview
+from mav_pipeline.export.layouts import EXPORT_LAYOUTS
+from mav_pipeline.matting.registry import BACKENDS
+from mav_pipeline.planning.estimate import estimate
+from mav_pipeline.planning.identity import held_config
 from mav_pipeline.runtime.driver import build, over_budget
 from mav_pipeline.runtime.status.watch import watch
 from mav_pipeline.schema import RunReport
 from mav_pipeline.schema.errors import ConfigError, Interrupted, SetupError, TransientError
-from mav_pipeline.schema.registry import nearest
+from mav_pipeline.schema.registry import Registry, nearest
+from mav_pipeline.sources.registry import SOURCES
 from mav_pipeline.storage import open_output
 from mav_pipeline.synthetic import render
 
@@ -45,6 +46,15 @@ OK, BUG_OR_FINDING, SETUP, INCOMPLETE, INTERRUPTED = 0, 1, 2, 3, 130
 JSON, WATCH = FLAGS = ("--json", "--watch")
 
 Result = tuple[int, dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """One verb: what runs it, and a line for the list of them."""
+
+    name: str
+    run: Callable[[RunConfig], Result]
+    about: str
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -62,14 +72,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return OK if words else SETUP
     verb, overrides = words[0], words[1:]
     try:
-        if verb not in VERBS:
-            raise ConfigError(f"there is no verb {verb!r}{nearest(verb, VERBS)}\n{usage()}")
+        if verb not in VERBS.names():
+            hint = nearest(verb, VERBS.names())
+            raise ConfigError(f"there is no verb {verb!r}{hint}\n{usage()}")
         if WATCH in flags and verb != "status":
             raise ConfigError(f"{WATCH} is for mav status, not for mav {verb}")
         config = load_config(overrides)
         if verb == "regate" or (verb == "build" and config.source.root is None):
             config = resumed(config, overrides)
-        code, result = _watch(config) if WATCH in flags else VERBS[verb][0](config)
+        code, result = _watch(config) if WATCH in flags else VERBS.get(verb).run(config)
     except SetupError as error:
         _log.error("%s", error)
         return SETUP
@@ -86,7 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def usage() -> str:
     """The list of verbs."""
-    lines = [f"  {verb:<8} {text}" for verb, (_, text) in VERBS.items()]
+    lines = [f"  {verb.name:<8} {verb.about}" for verb in VERBS]
     flags = f"[{JSON}] [{WATCH}]"
     return f"usage: mav <verb> {flags} [key=value ...]\n\n" + "\n".join(lines) + "\n"
 
@@ -105,24 +116,8 @@ def load_config(overrides: Sequence[str]) -> RunConfig:
     Raises:
         ConfigError: an unknown key or group choice (naming the nearest), or a bad value.
     """
-    folder = conf_folder()
-    groups = {path.name for path in folder.iterdir() if path.is_dir()}
-    split = [(word, *word.lstrip("+~").partition("=")) for word in overrides]
-    chosen = [word for word, key, _, _ in split if key in groups]
-    for word, key, equals, value in split:
-        if not equals:
-            raise ConfigError(f"{word!r} is not of the form key=value")
-        if key in groups:
-            known = [path.stem for path in (folder / key).glob("*.yaml") if path.stem != "base"]
-            if value not in known:
-                choices = f"(there is {', '.join(sorted(known))})"
-                raise ConfigError(f"there is no {key}={value} {choices}{nearest(value, known)}")
-    with initialize_config_dir(config_dir=str(folder), version_base="1.3"):
-        known = list(flatten(_composed(chosen)))
-        for _, key, _, _ in split:
-            if key not in groups and key not in known:
-                raise ConfigError(f"unknown key {key}{nearest(key, [*known, *groups])}")
-        return RunConfig.from_mapping(_composed(overrides))
+    places = {"source": SOURCES.places(), "matting": BACKENDS.places()}
+    return _typed(composed(overrides, places))
 
 
 def resumed(config: RunConfig, overrides: Sequence[str]) -> RunConfig:
@@ -140,32 +135,19 @@ def resumed(config: RunConfig, overrides: Sequence[str]) -> RunConfig:
             f"output.root={config.output.root} holds no build to go on with, and "
             "source.root is not set; add source.root=/some/folder to begin one"
         )
-    now, data = config.to_mapping(), config.to_mapping()
-    for group in FINGERPRINTED:
-        data[group] = run["config"][group]
+    now, data = config.to_mapping(), {**config.to_mapping(), **held_config(run)}
     for key in (word.lstrip("+~").partition("=")[0] for word in overrides):
         group, _, name = key.partition(".")
         if group in FINGERPRINTED:
             data[group] = {**data[group], name: now[group][name]} if name else now[group]
-    return RunConfig.from_mapping(data)
+    return _typed(data)
 
 
-def _composed(overrides: Sequence[str]) -> dict[str, Any]:
-    try:
-        composed = compose("config", overrides=list(overrides))
-        return OmegaConf.to_container(composed, resolve=True)  # type: ignore[return-value]
-    except (HydraException, OmegaConfBaseException) as error:
-        cause = str(error.__cause__ or error).splitlines()[0]
-        raise ConfigError(f"the overrides {' '.join(overrides)} cannot be used: {cause}") from error
-
-
-def conf_folder() -> Path:
-    """``conf/`` in the installed package, or beside it in a checkout."""
-    package = Path(__file__).resolve().parent
-    for folder in (package / "conf", package.parent / "conf"):
-        if (folder / "config.yaml").is_file():
-            return folder
-    raise SetupError(f"conf/ is neither in {package} nor beside it; install the package anew")
+def _typed(data: Mapping[str, Any]) -> RunConfig:
+    config = RunConfig.from_mapping(data, sources=SOURCES, backends=BACKENDS)
+    EXPORT_LAYOUTS.get(config.export.format)
+    TRUTH_LAYOUTS.get(config.evaluate.layout)
+    return config
 
 
 # verbs
@@ -181,7 +163,7 @@ def _sample(config: RunConfig) -> Result:
 
 
 def _plan(config: RunConfig) -> Result:
-    result = preview(config).to_json()
+    result = estimate(config).to_json()
     _show(result)
     return OK, result
 
@@ -241,14 +223,14 @@ def _report(config: RunConfig) -> Result:
 
 
 def _evaluate(config: RunConfig) -> Result:
-    result = evaluate(_open_built(config), Truth.open(config.gt, config.storage.endpoint_url))
+    result = evaluate(_open_built(config), Truth.open(config.evaluate, config.storage.endpoint_url))
     for line in result.table():
         _log.info("%s", line)
     return OK, result.to_json()
 
 
 def _regate(config: RunConfig) -> Result:
-    result = regate(_open_built(config), config.name, config.quality).to_json()
+    result = regate(_open_built(config), config.regate.name, config.quality).to_json()
     _show(result)
     return OK, result
 
@@ -277,17 +259,24 @@ def _show(result: dict[str, Any]) -> None:
         _log.info("%-12s %s", key, value)
 
 
-VERBS: dict[str, tuple[Callable[[RunConfig], Result], str]] = {
-    "sample": (_sample, "render a small corpus with known alpha under sample.root"),
-    "plan": (_plan, "preflight and dry run of a build; writes nothing"),
-    "build": (_build, "build or resume the set in output.root"),
-    "status": (_status, "where the build in output.root stands; --watch goes on till it ends"),
-    "verify": (_verify, "read a set back; verify.deep=true decodes it, verify.clean=true tidies"),
-    "report": (_report, "write report/index.html"),
-    "regate": (_regate, "judge a finished set by other quality.* gates: gates/<name>.parquet"),
-    "evaluate": (_evaluate, "compare a set with the truth under gt.root: MAD to dtSSD"),
-    "export": (_export, "write a finished set under export.root in another export.format"),
-}
+VERBS: Registry[Verb] = Registry(
+    "verb",
+    (
+        Verb("sample", _sample, "render a small corpus with known alpha under sample.root"),
+        Verb("plan", _plan, "preflight and dry run of a build; writes nothing"),
+        Verb("build", _build, "build or resume the set in output.root"),
+        Verb("status", _status, "where a build stands; --watch goes on till it ends"),
+        Verb(
+            "verify",
+            _verify,
+            "read a set back; verify.deep=true, verify.clean=true",
+        ),
+        Verb("report", _report, "write report/index.html"),
+        Verb("regate", _regate, "judge a finished set by other quality.* bounds"),
+        Verb("evaluate", _evaluate, "compare a set with the truth: MAD to dtSSD"),
+        Verb("export", _export, "write a finished set in another layout"),
+    ),
+)
 
 if __name__ == "__main__":
     sys.exit(main())

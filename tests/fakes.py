@@ -29,6 +29,7 @@ from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.built import BuiltSet
 from mav_pipeline.dataset.manifest import encode_rows
 from mav_pipeline.dataset.plan_file import to_table
+from mav_pipeline.matting.registry import BACKENDS
 from mav_pipeline.media.masks import at_size, decode_rle, encode_rle
 from mav_pipeline.media.parquet import encode_table
 from mav_pipeline.media.sizing import SizeRule, source_size
@@ -37,13 +38,17 @@ from mav_pipeline.planning.preflight import prepare
 from mav_pipeline.runtime.queue import Task
 from mav_pipeline.runtime.workers import Outcome, PoolState
 from mav_pipeline.schema import (
+    FORMAT,
     STAGES,
+    BackendFacts,
     Clip,
     ClipMeasure,
     ClipRef,
     DataFile,
     FileRef,
+    Frame,
     Frames,
+    LoadedClip,
     Mask,
     Masklet,
     Masks,
@@ -52,10 +57,12 @@ from mav_pipeline.schema import (
     Plan,
     Seams,
     ShardReceipt,
+    Stamp,
 )
 from mav_pipeline.schema.errors import ShardError
-from mav_pipeline.schema.interfaces import Discovery, MattingBackend, Source
-from mav_pipeline.sources import open_source
+from mav_pipeline.schema.interfaces import Discovery, MattingBackend, Sizing, Source
+from mav_pipeline.schema.reasons import Reason
+from mav_pipeline.sources.registry import SOURCES, open_source
 from mav_pipeline.storage import LocalStorage, open_output
 
 HEIGHT, WIDTH, STEP = 48, 64, 4
@@ -65,17 +72,19 @@ NATIVE = SizeRule(mode="native", max_pixels=1, width=1, height=1)
 
 
 @functools.lru_cache
-def _defaults() -> dict[str, Any]:
-    return load_config(["matting=binary"]).to_mapping()
+def _defaults(source: str, matting: str) -> dict[str, Any]:
+    return load_config([f"source={source}", f"matting={matting}"]).to_mapping()
 
 
 def config(overrides: Mapping[str, Any] | None = None) -> RunConfig:
     """The defaults of ``conf/`` with dotted keys replaced, without Hydra's time."""
-    data = copy.deepcopy(_defaults())
-    for key, value in (overrides or {}).items():
+    overrides = overrides or {}
+    names = (overrides.get("source.name", "sav_train"), overrides.get("matting.name", "binary"))
+    data = copy.deepcopy(_defaults(*names))
+    for key, value in overrides.items():
         *groups, name = key.split(".")
         functools.reduce(lambda place, group: place[group], groups, data)[name] = value
-    return RunConfig.from_mapping(data)
+    return RunConfig.from_mapping(data, sources=SOURCES, backends=BACKENDS)
 
 
 # pictures and masks
@@ -241,9 +250,13 @@ def memory_clip(
         environment="Indoor",
         masklets=masklets,
         size=source_size(height, width),
-        frames=pictures(count, height, width),
         rgb=(("rgb.mp4", b"a video"),),
     )
+
+
+def frames_of(clip: Clip) -> Frames:
+    """(T, H, W, 3) plain gray frames for a clip in memory."""
+    return pictures(len(clip.frame_indices), clip.height, clip.width)
 
 
 # seams
@@ -259,8 +272,6 @@ class FakeBackend:
         shift: how many pixels the alpha lies right of the mask; a large one fails the gates.
     """
 
-    name = "fake"
-
     def __init__(
         self,
         *,
@@ -275,14 +286,19 @@ class FakeBackend:
         self.ready = self.closed = False
         self.seen: list[str] = []
 
-    def identity(self) -> dict[str, Any]:
+    def identity(self) -> dict[str, str]:
         return {}
 
     def setup(self) -> None:
         self.ready = True
 
-    def matte(self, clip: Clip, masklets: Sequence[Masklet]) -> Iterator[Matte | MatteFailure]:
-        assert clip.frames.shape[1] % self.multiple == clip.frames.shape[2] % self.multiple == 0
+    def settings(self) -> dict[str, str]:
+        return {}
+
+    def matte(
+        self, clip: Clip, frames: Iterator[Frame], masklets: Sequence[Masklet]
+    ) -> Iterator[Matte | MatteFailure]:
+        assert clip.size.pad_height % self.multiple == clip.size.pad_width % self.multiple == 0
         self.seen.append(clip.video_id)
         self._watch(clip.video_id)
         for masklet in masklets:
@@ -325,10 +341,10 @@ class FailingSource:
     def measure(self, ref: ClipRef) -> ClipMeasure:
         return self._source.measure(ref)
 
-    def load(self, ref: ClipRef, rule: SizeRule) -> Clip:
+    def load(self, ref: ClipRef, sizing: Sizing) -> LoadedClip:
         if ref.video_id in self._errors:
             raise self._errors[ref.video_id]
-        return self._source.load(ref, rule)
+        return self._source.load(ref, sizing)
 
 
 class FakePool:
@@ -346,7 +362,10 @@ class FakePool:
         self._running: deque[Task] = deque()
         self.attempts: list[tuple[str, int]] = []
 
-    def start(self) -> None: ...
+    def start(self) -> BackendFacts:
+        return BackendFacts()
+
+    def begin(self, config: RunConfig, stamp: Stamp) -> None: ...
 
     def has_room(self, outstanding: int) -> bool:
         return len(self._running) < self._room
@@ -393,12 +412,11 @@ def receipt(shard: str = "mav-000000", **changes: Any) -> ShardReceipt:
     return ShardReceipt(**{**values, **changes})
 
 
+STAMP = Stamp(FORMAT, "f" * 64)
+
+
 def open_builder(
-    run: RunConfig,
-    *,
-    backend: MattingBackend | None = None,
-    source: Source | None = None,
-    fingerprint: str = "f" * 64,
+    run: RunConfig, *, backend: MattingBackend | None = None, source: Source | None = None
 ) -> contextlib.closing[ShardBuilder]:
     """A shard builder over real files with a fake backend, closed at the end of a ``with``."""
     builder = ShardBuilder(
@@ -406,7 +424,7 @@ def open_builder(
         source=source or open_source(run),
         backend=backend or FakeBackend(),
         output=open_output(run),
-        fingerprint=fingerprint,
+        reasons=[Reason(slug, "backend", "a test's", "none") for slug in ("test", "not_here")],
     )
     builder.setup()
     return contextlib.closing(builder)
@@ -414,23 +432,21 @@ def open_builder(
 
 def build_set(run: RunConfig, backend: MattingBackend | None = None) -> BuiltSet:
     """Plans and builds all shards of a set, without its final files."""
-    prepared = prepare(run, writes=True)
-    built = prepared.begin()
-    fingerprint = prepared.fingerprint
-    with open_builder(run, backend=backend, fingerprint=fingerprint) as builder:
-        for shard in built.shards:
-            builder.build(shard)
-    return built
+    begun = prepare(run, writes=True).begin()
+    with open_builder(run, backend=backend) as builder:
+        for shard in begun.built.shards:
+            builder.build(shard, begun.stamp)
+    return begun.built
 
 
 def listed_set(root: Path, rows: Sequence[dict[str, Any]]) -> BuiltSet:
     """A set of one shard that has rows, a receipt and no tar: for what reads rows alone."""
     output, name = LocalStorage(root), "mav-000000"
     planned = make_plan([ClipRef("clip", (), None)], 1, {})
-    about = {"fingerprint": "f" * 64, "config": config().to_mapping()}
+    about = {"format": FORMAT, "fingerprint": "f" * 64, "keys": {}, "config": config().to_mapping()}
     output.put(layout.RUN, json.dumps(about).encode())
     output.put(layout.PLAN, encode_table(to_table(planned)))
     published = receipt(name)
-    output.put(layout.data(published.manifest.name), encode_rows(rows))
+    output.put(layout.data(published.manifest.name), encode_rows(rows, FORMAT))
     output.put(layout.receipt(name), json.dumps(published.to_json()).encode())
     return BuiltSet.open(output)

@@ -1,4 +1,4 @@
-"""Rules of DESIGN section 7 that prose could not keep: read off the syntax of every module."""
+"""Rules of the architecture that prose could not keep: read off the syntax of every module."""
 
 from __future__ import annotations
 

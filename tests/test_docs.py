@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mav_pipeline.cli import VERBS
-from mav_pipeline.config.values import flatten
+from mav_pipeline.config.parse import flatten
 from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.manifest import SCHEMA
 from mav_pipeline.schema import ShardReceipt

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.ablations ablation=masks ablate.root=/some/folder``: a Hydra sweep of builds.
+"""A Hydra sweep of builds: ``python -m benchmarks.ablations ablation=masks ablate.root=...``.
 
 Each combination becomes one json line in ``<ablate.root>/<ablation>.jsonl``;
 ``python -m benchmarks.ablations.page <ablate.root>`` makes docs/ablations.md of them.

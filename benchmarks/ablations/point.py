@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from mav_pipeline.config import GtConfig, SampleConfig
+from mav_pipeline.config import EvaluateConfig, SampleConfig
 from mav_pipeline.dataset.built import BuiltSet
 from mav_pipeline.evaluate import Truth, evaluate
 from mav_pipeline.evaluate.metrics import METRICS
@@ -169,7 +169,7 @@ def measure(
     command = [sys.executable, "-m", "mav_pipeline", "build", "--json", *words, *places]
     report, memory_mb = _run(command)
     built = BuiltSet.open(LocalStorage(root))
-    found = evaluate(built, Truth.open(GtConfig(root=str(truth), layout="alpha_gt"), None))
+    found = evaluate(built, Truth.open(EvaluateConfig(root=str(truth), layout="alpha_gt"), None))
     rows = built.rows().select(("key", "masklet", "quality")).to_pylist()
     qualities = {(row["key"], row["masklet"]): row["quality"] for row in rows}
     values = [qualities[item.video_id, item.masklet] for item in found.masklets]

@@ -1,48 +1,64 @@
-"""One decoded clip: matte it here, score and encode it in lanes, gather its rows and its sample.
+"""One loaded clip: matte it here, score and encode it in threads, gather its rows and its sample.
 
-Clip -> backend.matte() -> lanes: MaskletFinisher -> ClipOutcome
+    LoadedClip -> backend.matte() -> encoding threads: MaskletFinisher -> ClipOutcome
 """
 
 from __future__ import annotations
 
-import functools
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
-
-from mav_pipeline.config import RunConfig
-from mav_pipeline.dataset.sample import encode_sample
-from mav_pipeline.dataset.manifest import Row, masklet_row, problem_values
-from mav_pipeline.schema.errors import BackendError
+from mav_pipeline.build.frames import FrameTee
 from mav_pipeline.build.masklet import Finished, MaskletFinisher
-from mav_pipeline.schema.interfaces import MattingBackend
-from mav_pipeline.schema import Clip, Masklet, Matte, MatteFailure, Problem, Sample
 from mav_pipeline.build.timing import StageTimes
+from mav_pipeline.config import RunConfig
+from mav_pipeline.dataset.manifest import Row, masklet_row, problem_values
+from mav_pipeline.dataset.sample import StoredMasklet, encode_sample
+from mav_pipeline.schema import (
+    Clip,
+    ClipStatus,
+    Frame,
+    LoadedClip,
+    Masklet,
+    Matte,
+    MatteFailure,
+    Problem,
+    Sample,
+    Seams,
+    Stamp,
+)
+from mav_pipeline.schema.document import Provenance
+from mav_pipeline.schema.errors import BackendError, InputError
+from mav_pipeline.schema.interfaces import MattingBackend
+from mav_pipeline.schema.reasons import Reason, known
 
 _log = logging.getLogger(__name__)
 
 #: What code raises that meets a clip it was not written for. Others, RuntimeError above all, may
 #: be the machine's (CUDA raises it), and are never held against the clip.
 _OF_THE_CLIP = (ValueError, TypeError, LookupError, ArithmeticError, AssertionError)
-_BACKLOG = 4  # blocks of alpha a lane may have waiting: enough to never idle, a few MB each
+_BACKLOG = 4  # blocks of alpha a thread may have waiting: enough to never idle, a few MB each
 
 
 @dataclass(frozen=True, slots=True)
 class ClipOutcome:
     """What became of a clip: its rows, and its sample where a masklet was accepted."""
 
-    status: Literal["published", "failed", "skipped"]
+    status: ClipStatus
     rows: list[Row]
     sample: Sample | None = None
     frames: int = 0
 
+    def result(self) -> ClipOutcome:
+        """Itself: nothing has to be waited for. See ``MattedClip``."""
+        return self
 
-class _Lane:
+
+class _EncodingThread:
     """One thread that finishes masklets in order, with a bounded backlog."""
 
     def __init__(self) -> None:
@@ -63,6 +79,7 @@ class ClipJob:
     """Takes clips one after the other through one backend.
 
     Args:
+        reasons: slugs of the backend's own.
         check: called between blocks of alpha; raises where the build shall stop.
     """
 
@@ -71,79 +88,51 @@ class ClipJob:
         *,
         config: RunConfig,
         backend: MattingBackend,
-        fingerprint: str,
+        reasons: Sequence[Reason],
         check: Callable[[], None],
     ) -> None:
         self._config, self._backend, self._check = config, backend, check
-        self._provenance = {
-            "fingerprint": fingerprint,
-            "backend": config.matting.name,
-            "seed": config.matting.seed,
-        }
-        self._looks = config.quality.scores == "full"
-        self._lanes = [_Lane() for _ in range(config.runtime.encode_threads)]
+        self._reasons = reasons
+        self._threads = [_EncodingThread() for _ in range(config.runtime.encode_threads)]
 
     def close(self) -> None:
-        """Stops the lanes."""
-        for lane in self._lanes:
-            lane.close()
+        """Stops the threads."""
+        for thread in self._threads:
+            thread.close()
 
-    def matte(self, shard: str, clip: Clip, times: StageTimes) -> Callable[[], ClipOutcome]:
-        """Mattes a clip, then returns what waits for the lanes and gives its outcome."""
-        # Frames are the bulk of a clip's memory. What finishes it holds none of its own: each block
-        # of alpha takes along those under it, and they go when the backlog of the lanes is done.
-        slim = replace(clip, frames=np.empty((0, 0, 0, 3), np.uint8))
+    def matte(self, shard: str, loaded: LoadedClip, times: StageTimes, stamp: Stamp) -> MattedClip:
+        """Mattes a clip; what it returns may still be scored and encoded."""
+        clip, frames = loaded.clip, FrameTee(loaded.frames)
         wanted = [masklet for masklet in clip.masklets if masklet.problem is None]
-        lanes = {m.name: self._lanes[n % len(self._lanes)] for n, m in enumerate(wanted)}
-        ends = {m.name: len(m.rles) - m.visible[::-1].index(True) for m in wanted}
-        finishers: dict[str, MaskletFinisher] = {}
-        tasks: list[Future[None]] = []
-        failures: dict[str, Problem] = {}
-        closing: dict[str, Future[Finished]] = {}
-
-        def begin(masklet: Masklet) -> None:
-            finishers[masklet.name] = MaskletFinisher(slim, masklet, self._config, times)
-
-        def end(masklet: Masklet) -> None:
-            close, seams = finishers.pop(masklet.name).close, self._backend.seams(masklet)
-            closing[masklet.name] = lanes[masklet.name].submit(close, shard, seams)
-
+        threads = {m.name: self._threads[n % len(self._threads)] for n, m in enumerate(wanted)}
+        matted = MattedClip(shard, clip, self._config, times, stamp, threads)
+        looks = self._config.quality.scores == "full"
         try:
-            for block in self._blocks(clip, wanted, times):
-                masklet, name = block.masklet, block.masklet.name
+            for block in self._blocks(clip, frames, wanted, times):
+                masklet = block.masklet
                 if isinstance(block, MatteFailure):
-                    failures[name] = Problem("failed", block.reason, f"matting: {block.cause}")
+                    self._check_reason(block.reason)
+                    problem = Problem("failed", block.reason, f"matting: {block.cause}")
+                    matted.fail(masklet, problem)
                     continue
-                if name not in finishers:
-                    begin(masklet)
+                self._check_reason(block.note)
                 stop = block.start + len(block.alpha)
-                under = clip.frames[block.start : stop] if self._looks else None
-                tasks.append(lanes[name].submit(finishers[name].add, block, under))
+                matted.add(block, frames.under(block.start, stop) if looks else None)
                 # An encoder is tens of MB: it goes with the last visible frame, not with the clip.
-                if stop >= ends[name]:
-                    end(masklet)
-        except (BackendError, *_OF_THE_CLIP) as error:
-            if isinstance(error, BackendError):
-                problem = Problem("failed", error.reason, str(error))
-            else:
-                _log.exception("clip %s: unexpected error while it was matted", clip.video_id)
-                cause = f"matting: {type(error).__name__}: {error}"
-                problem = Problem("failed", "unexpected", cause)
-            failed = tuple(replace(m, problem=m.problem or problem) for m in clip.masklets)
-            return functools.partial(self._collect, shard, replace(slim, masklets=failed), [], {})
+                if not any(masklet.visible[stop:]):
+                    matted.end(masklet, self._backend.seams(masklet))
+        except (BackendError, InputError, *_OF_THE_CLIP) as error:
+            matted.fail_all(self._problem(clip, error))
+            return matted
         for masklet in wanted:
-            if masklet.name not in closing and masklet.name not in failures:
-                if masklet.name not in finishers:
-                    begin(masklet)
-                end(masklet)
-        masklets = tuple(replace(m, problem=failures.get(m.name, m.problem)) for m in clip.masklets)
-        slim = replace(slim, masklets=masklets)
-        return functools.partial(self._collect, shard, slim, tasks, closing)
+            if matted.lacks(masklet):
+                matted.end(masklet, self._backend.seams(masklet))
+        return matted
 
     def _blocks(
-        self, clip: Clip, wanted: Sequence[Masklet], times: StageTimes
+        self, clip: Clip, frames: FrameTee, wanted: Sequence[Masklet], times: StageTimes
     ) -> Iterator[Matte | MatteFailure]:
-        blocks = iter(self._backend.matte(clip, wanted)) if wanted else iter(())
+        blocks = iter(self._backend.matte(clip, iter(frames), wanted)) if wanted else iter(())
         while True:
             self._check()
             with times.stage("matting"):
@@ -152,26 +141,95 @@ class ClipJob:
                 return
             yield block
 
-    def _collect(
+    def _check_reason(self, reason: str | None) -> None:
+        if reason is not None and not known(reason, self._reasons):
+            name = self._config.matting.name
+            raise ValueError(f"matting={name} gives the reason {reason!r}, which is in no table")
+
+    def _problem(self, clip: Clip, error: Exception) -> Problem:
+        """What befell a clip as a whole, for the rows of its masklets."""
+        if isinstance(error, BackendError | InputError):
+            return Problem("failed", error.reason, str(error))
+        _log.error("clip %s: unexpected error while it was matted", clip.video_id, exc_info=error)
+        return Problem("failed", "unexpected", f"matting: {type(error).__name__}: {error}")
+
+
+class MattedClip:
+    """A clip whose alpha is made, while threads score and encode it.
+
+    Args:
+        threads: of each masklet that is matted, by its name.
+    """
+
+    def __init__(
         self,
         shard: str,
         clip: Clip,
-        tasks: Sequence[Future[None]],
-        closing: Mapping[str, Future[Finished]],
-    ) -> ClipOutcome:
-        for task in tasks:
+        config: RunConfig,
+        times: StageTimes,
+        stamp: Stamp,
+        threads: Mapping[str, _EncodingThread],
+    ) -> None:
+        self._shard, self._clip, self._config, self._times = shard, clip, config, times
+        self._stamp, self._threads = stamp, threads
+        self._own = {m.name: m.problem for m in clip.masklets if m.problem is not None}
+        self._problems = dict(self._own)
+        self._finishers: dict[str, MaskletFinisher] = {}
+        self._adding: list[Future[None]] = []
+        self._ending: dict[str, Future[Finished]] = {}
+
+    def add(self, block: Matte, under: Sequence[Frame] | None) -> None:
+        """Gives a block, and the frames under it where scores look at them, to its thread."""
+        finisher, thread = self._finisher(block.masklet), self._threads[block.masklet.name]
+        self._adding.append(thread.submit(finisher.add, block, under))
+
+    def end(self, masklet: Masklet, seams: Seams) -> None:
+        """No block of this masklet comes any more."""
+        finisher, thread = self._finisher(masklet), self._threads[masklet.name]
+        del self._finishers[masklet.name]
+        self._ending[masklet.name] = thread.submit(finisher.close, self._shard, seams)
+
+    def fail(self, masklet: Masklet, problem: Problem) -> None:
+        """This masklet has no alpha."""
+        self._problems[masklet.name] = problem
+
+    def fail_all(self, problem: Problem) -> None:
+        """No masklet has alpha; one that must not be matted keeps its own problem."""
+        self._problems = {m.name: self._own.get(m.name, problem) for m in self._clip.masklets}
+        self._finishers.clear()
+        self._adding.clear()
+
+    def lacks(self, masklet: Masklet) -> bool:
+        """Whether neither an end nor a problem of this masklet is known."""
+        return masklet.name not in self._ending and masklet.name not in self._problems
+
+    def result(self) -> ClipOutcome:
+        """Waits for the threads."""
+        for task in self._adding:
             task.result()
         rows: list[Row] = []
         stored, frames = [], 0
-        for masklet in clip.masklets:
-            if masklet.problem is not None:
-                values = problem_values(masklet.problem)
-                rows.append(masklet_row(clip, masklet, shard, values))
+        for masklet in self._clip.masklets:
+            if (problem := self._problems.get(masklet.name)) is not None:
+                row = masklet_row(self._clip, masklet, self._shard, problem_values(problem))
+                rows.append(row)
                 continue
-            finished = closing[masklet.name].result()
+            finished = self._ending[masklet.name].result()
             rows.append(finished.row)
             frames += finished.frames
             if finished.stored is not None:
                 stored.append(finished.stored)
-        sample = encode_sample(clip, stored, self._provenance) if stored else None
-        return ClipOutcome("published", rows, sample, frames)
+        return ClipOutcome("published", rows, self._sample(stored) if stored else None, frames)
+
+    def _sample(self, stored: Sequence[StoredMasklet]) -> Sample:
+        matting = self._config.matting
+        provenance = Provenance(
+            fingerprint=self._stamp.fingerprint, backend=matting.name, seed=matting.seed
+        )
+        return encode_sample(self._clip, stored, provenance, self._stamp.format)
+
+    def _finisher(self, masklet: Masklet) -> MaskletFinisher:
+        if masklet.name not in self._finishers:
+            made = MaskletFinisher(self._clip, masklet, self._config, self._times)
+            self._finishers[masklet.name] = made
+        return self._finishers[masklet.name]

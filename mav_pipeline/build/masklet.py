@@ -9,6 +9,7 @@ at is let go with the masklet.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,7 @@ from mav_pipeline.config import RunConfig
 from mav_pipeline.dataset.sample import StoredMasklet, alpha_writer
 from mav_pipeline.dataset.manifest import Row, masklet_row
 from mav_pipeline.quality import Scorer, judge
-from mav_pipeline.schema import AlphaFrame, Clip, Frame, Frames, Masklet, Matte, Seams
+from mav_pipeline.schema import AlphaFrame, Clip, Frame, Masklet, Matte, Seams
 from mav_pipeline.media.sizing import restore
 from mav_pipeline.build.timing import StageTimes
 
@@ -43,11 +44,11 @@ class MaskletFinisher:
         self._next = 0
         self._notes: dict[str, None] = {}
 
-    def add(self, matte: Matte, frames: Frames | None) -> None:
+    def add(self, matte: Matte, frames: Sequence[Frame] | None) -> None:
         """Encodes and scores a block, after transparent frames up to its start.
 
         Args:
-            frames: the clip's, under the block: (t, clip.size.pad_height, clip.size.pad_width, 3);
+            frames: the clip's, under the block, each (clip.size.pad_height, clip.size.pad_width, 3);
                 None where scores do not look at pictures.
         """
         assert matte.start >= self._next, "mattes of a masklet must ascend"
@@ -56,7 +57,7 @@ class MaskletFinisher:
             self._notes[matte.note] = None
         size = self._clip.size
         for number, alpha in enumerate(matte.alpha):
-            frame = None if frames is None else frames[number, : size.height, : size.width]
+            frame = None if frames is None else frames[number][: size.height, : size.width]
             alpha = restore(alpha, matte.size, self._clip.height, self._clip.width)
             self._frame(alpha, frame)
 

@@ -9,11 +9,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from mav_pipeline import __version__
+from mav_pipeline.planning.code import code_version
 from mav_pipeline.build.clip import ClipOutcome
 from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.manifest import Row
-from mav_pipeline.schema import STAGES, DataFile, ShardReceipt, ShardSpec
+from mav_pipeline.schema import (
+    CLIP_STATUSES,
+    MASKLET_STATUSES,
+    STAGES,
+    DataFile,
+    ShardReceipt,
+    ShardSpec,
+    Stamp,
+)
 from mav_pipeline.build.timing import StageTimes
 
 
@@ -46,6 +54,7 @@ class ShardRecord:
     """The state of one build of a shard."""
 
     spec: ShardSpec
+    stamp: Stamp
     times: StageTimes
     rows: list[Row] = field(default_factory=list)
     clips: Counter[str] = field(default_factory=Counter)
@@ -54,7 +63,7 @@ class ShardRecord:
     @property
     def done(self) -> int:
         """Clips so far."""
-        return sum(self.clips[status] for status in ("published", "failed", "skipped"))
+        return sum(self.clips[status] for status in CLIP_STATUSES)
 
     def take(self, outcome: ClipOutcome) -> None:
         """Adds what became of the next clip."""
@@ -68,7 +77,6 @@ class ShardRecord:
         tar: DataFile,
         manifest: DataFile,
         *,
-        fingerprint: str,
         attempt: int,
         notes: tuple[str, ...],
     ) -> ShardReceipt:
@@ -76,18 +84,19 @@ class ShardRecord:
         statuses = Counter(row["status"] for row in self.rows if row.get("masklet") is not None)
         return ShardReceipt(
             shard=self.spec.name,
-            fingerprint=fingerprint,
+            format=self.stamp.format,
+            fingerprint=self.stamp.fingerprint,
             tar=tar,
             manifest=manifest,
             clips={
                 "planned": len(self.spec.clips),
-                **{key: self.clips[key] for key in ("published", "failed", "skipped", "samples")},
+                **{key: self.clips[key] for key in (*CLIP_STATUSES, "samples")},
             },
-            masklets={key: statuses[key] for key in ("accepted", "rejected", "skipped", "failed")},
+            masklets={key: statuses[key] for key in MASKLET_STATUSES},
             frames=self.frames,
             stages_s=self.times.seconds(),
             worker={"host": socket.gethostname(), "pid": os.getpid()},
-            code_version=__version__,
+            code_version=code_version(),
             attempts=attempt,
             reasons=dict(Counter(reason for row in self.rows for reason in row["reasons"])),
             notes=notes,

@@ -1,6 +1,6 @@
 """One shard, start to end, on one machine; knows nothing of Ray.
 
-    load (thread, one clip ahead) -> matte (caller's thread) -> encode + score (lanes)
+    load (thread, one clip ahead) -> matte (caller's thread) -> encode + score (threads)
         -> tar + rows -> commit
 
 Two builds may overlap in one ``ShardBuilder``: the second loads its first clip once the first has
@@ -11,17 +11,16 @@ border of two shards.
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mav_pipeline.build.clip import ClipJob, ClipOutcome
+from mav_pipeline.build.clip import ClipJob, ClipOutcome, MattedClip
 from mav_pipeline.config import RunConfig
 from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.manifest import clip_row, encode_rows
@@ -35,12 +34,16 @@ from mav_pipeline.schema.errors import (
     TransientError,
 )
 from mav_pipeline.schema.interfaces import MattingBackend, Source
+from mav_pipeline.schema.reasons import Reason
+from mav_pipeline.planning.code import versions
 from mav_pipeline.schema import (
-    Clip,
+    BackendFacts,
     ClipRef,
+    LoadedClip,
     Problem,
     ShardReceipt,
     ShardSpec,
+    Stamp,
 )
 from mav_pipeline.build.record import Progress, ShardRecord, data_file
 from mav_pipeline.build.timing import StageTimes, stage_of
@@ -52,14 +55,15 @@ _log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class _Loading:
     ref: ClipRef
-    future: Future[Clip | Problem]
+    future: Future[LoadedClip | Problem]
 
 
 class ShardBuilder:
     """Builds shards with one source and one backend, which it owns.
 
     Args:
-        fingerprint: of the run; goes into every sample and receipt.
+        reasons: slugs of the source's and the backend's own.
+        packages: that the backend computes with; their versions are told.
     """
 
     def __init__(
@@ -69,10 +73,11 @@ class ShardBuilder:
         source: Source,
         backend: MattingBackend,
         output: Storage,
-        fingerprint: str,
+        reasons: Sequence[Reason] = (),
+        packages: Sequence[str] = (),
     ) -> None:
         self._config, self._source, self._backend, self._output = config, source, backend, output
-        self._fingerprint = fingerprint
+        self._packages = packages
         self._rule = config.matting.size_rule(backend.multiple)
         self._loading, self._matting = threading.Lock(), threading.Lock()
         self._stop = threading.Event()
@@ -80,12 +85,14 @@ class ShardBuilder:
         self._times = StageTimes()
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="mav-load")
         self._clip_job = ClipJob(
-            config=config, backend=backend, fingerprint=fingerprint, check=self._check
+            config=config, backend=backend, reasons=reasons, check=self._check
         )
 
-    def setup(self) -> None:
-        """Loads the backend. Raises SetupError."""
+    def setup(self) -> BackendFacts:
+        """Loads the backend and tells what came of it. Raises SetupError."""
+        weights = self._backend.identity()
         self._backend.setup()
+        return BackendFacts(self._backend.settings(), weights, versions(self._packages))
 
     def close(self) -> None:
         """Stops the threads and frees the backend."""
@@ -105,10 +112,13 @@ class ShardBuilder:
         """
         return replace(self._progress, stages_s=self._times.seconds())
 
-    def build(self, spec: ShardSpec, attempt: int = 1, *, rebuild: bool = False) -> ShardReceipt:
+    def build(
+        self, spec: ShardSpec, stamp: Stamp, attempt: int = 1, *, rebuild: bool = False
+    ) -> ShardReceipt:
         """Builds and publishes a shard; returns its receipt, another builder's if that was first.
 
         Args:
+            stamp: of the set; stands in every sample and in the receipt.
             attempt: counts from 1; stands in the receipt.
             rebuild: replaces the shard if it is published already.
 
@@ -116,7 +126,7 @@ class ShardBuilder:
             ShardError: it could not be built; nothing of it was published.
             Interrupted: ``stop`` was called.
         """
-        steps = self._steps(self._record(spec), self._clips, attempt, rebuild)
+        steps = self._steps(self._record(spec, stamp), self._clips, attempt, rebuild)
         while True:
             try:
                 next(steps)
@@ -124,17 +134,17 @@ class ShardBuilder:
                 return end.value  # type: ignore[no-any-return]
 
     def steps(
-        self, spec: ShardSpec, attempt: int, *, rebuild: bool
+        self, spec: ShardSpec, stamp: Stamp, attempt: int, *, rebuild: bool
     ) -> Generator[str | None, None, ShardReceipt]:
         """Builds a shard as ``build`` does, one clip at a time.
 
         Yields:
             The id of each clip before it is read; None before the shard is published.
         """
-        return self._steps(self._record(spec), self._one_by_one, attempt, rebuild)
+        return self._steps(self._record(spec, stamp), self._one_by_one, attempt, rebuild)
 
-    def _record(self, spec: ShardSpec) -> ShardRecord:
-        return ShardRecord(spec, StageTimes(self._times))
+    def _record(self, spec: ShardSpec, stamp: Stamp) -> ShardRecord:
+        return ShardRecord(spec, stamp, StageTimes(self._times))
 
     def _steps(
         self,
@@ -181,21 +191,21 @@ class ShardBuilder:
         """Outcomes in plan order; no two clips are in the process at once."""
         with self._loading, self._matting:
             for ref in shard.spec.clips:
-                yield self._begun(shard, ref, self._loaded(shard, ref))()
+                yield self._begun(shard, ref, self._loaded(shard, ref)).result()
 
     def _begun(
-        self, shard: ShardRecord, ref: ClipRef, clip: Clip | Problem
-    ) -> Callable[[], ClipOutcome]:
-        """Mattes a loaded clip; what it returns waits for the rest."""
-        if isinstance(clip, Problem):
-            row = clip_row(ref.video_id, shard.spec.name, clip)
-            return functools.partial(ClipOutcome, clip.status, [row])
-        return self._clip_job.matte(shard.spec.name, clip, shard.times)
+        self, shard: ShardRecord, ref: ClipRef, loaded: LoadedClip | Problem
+    ) -> MattedClip | ClipOutcome:
+        """Mattes a loaded clip; its ``result`` waits for the rest."""
+        if isinstance(loaded, Problem):
+            row = clip_row(ref.video_id, shard.spec.name, loaded)
+            return ClipOutcome(loaded.status, [row])
+        return self._clip_job.matte(shard.spec.name, loaded, shard.times, shard.stamp)
 
     def _clips(self, shard: ShardRecord) -> Generator[ClipOutcome]:
         """Outcomes in plan order: one clip loads and one finishes while one is matted."""
         refs = shard.spec.clips
-        finishing: deque[Callable[[], ClipOutcome]] = deque()
+        finishing: deque[MattedClip | ClipOutcome] = deque()
         with contextlib.ExitStack() as loading, contextlib.ExitStack() as matting:
             loading.enter_context(self._loading)
             ahead = self._load(shard, refs[0])
@@ -207,10 +217,10 @@ class ShardBuilder:
                 assert now is not None
                 finishing.append(self._begun(shard, now.ref, now.future.result()))
                 if len(finishing) > 1:
-                    yield finishing.popleft()()
+                    yield finishing.popleft().result()
             matting.close()
             while finishing:
-                yield finishing.popleft()()
+                yield finishing.popleft().result()
 
     def _load(self, shard: ShardRecord, ref: ClipRef | None = None) -> _Loading | None:
         if ref is None:
@@ -218,16 +228,16 @@ class ShardBuilder:
         self._check()
         return _Loading(ref, self._loader.submit(self._loaded, shard, ref))
 
-    def _loaded(self, shard: ShardRecord, ref: ClipRef) -> Clip | Problem:
+    def _loaded(self, shard: ShardRecord, ref: ClipRef) -> LoadedClip | Problem:
         if ref.problem is not None:
             return ref.problem
         try:
             self._check()
             with shard.times.stage("decode"):
-                clip = self._source.load(ref, self._rule)
-            if not clip.masklets:
+                loaded = self._source.load(ref, self._rule)
+            if not loaded.clip.masklets:
                 return Problem("skipped", "no_masklets", "masks of the clip: there is no object")
-            return clip
+            return loaded
         except InputError as error:
             return Problem(error.status, error.reason, str(error))
         except (OSError, MemoryError, MavError):
@@ -256,12 +266,11 @@ class ShardBuilder:
         attempt: int,
         replaces: bytes | None,
     ) -> ShardReceipt:
-        rows = encode_rows(shard.rows)
+        rows = encode_rows(shard.rows, shard.stamp.format)
         paths[1].write_bytes(rows)
         receipt = shard.receipt(
             data_file(shard.spec.name, "tar", tar.sha256, tar.bytes),
             data_file(shard.spec.name, "parquet", hashlib.sha256(rows).hexdigest(), len(rows)),
-            fingerprint=self._fingerprint,
             attempt=attempt,
             notes=self._backend.notes(),
         )

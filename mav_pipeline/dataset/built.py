@@ -17,12 +17,19 @@ from mav_pipeline.dataset.manifest import SCHEMA, decode_rows
 from mav_pipeline.dataset.plan_file import from_table
 from mav_pipeline.dataset.receipts import decode_receipt, receipt_entries
 from mav_pipeline.media.parquet import decode_table
-from mav_pipeline.schema import STAGES, Plan, RunReport, ShardFailure, ShardReceipt, ShardSpec
+from mav_pipeline.schema import (
+    CLIP_STATUSES,
+    MASKLET_STATUSES,
+    STAGES,
+    Plan,
+    RunReport,
+    ShardFailure,
+    ShardReceipt,
+    ShardSpec,
+)
 from mav_pipeline.schema.errors import OutputError
+from mav_pipeline.schema.version import check_format, format_of
 from mav_pipeline.storage import Entry, Storage, read_many
-
-_CLIPS = ("published", "failed", "skipped")
-_MASKLETS = ("accepted", "rejected", "skipped", "failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +46,16 @@ class BuiltSet:
     plan: Plan
     #: Receipts that were read, with the entries they were listed as.
     _read: dict[Entry, ShardReceipt] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def format(self) -> int:
+        """Of the files; see ``schema.version``."""
+        return format_of(self.run)
+
+    @property
+    def keep_rejected(self) -> bool:
+        """Whether the shards hold rejected mattes too."""
+        return bool(self.run["config"]["quality"]["keep_rejected"])
 
     @property
     def shards(self) -> Sequence[ShardSpec]:
@@ -131,7 +148,7 @@ class BuiltSet:
         receipts = self.receipts()
         failures = self.failures()
         failed = sum(name not in receipts for name in failures)
-        clips = {key: sum(r.clips[key] for r in receipts.values()) for key in _CLIPS}
+        clips = {key: sum(r.clips[key] for r in receipts.values()) for key in CLIP_STATUSES}
         planned = sum(len(shard.clips) for shard in self.shards)
         frames = sum(receipt.frames for receipt in receipts.values())
         if wall_s is None:
@@ -147,7 +164,7 @@ class BuiltSet:
                 "pending": len(self.shards) - len(receipts) - failed,
             },
             clips={"planned": planned, **clips, "pending": planned - sum(clips.values())},
-            masklets={k: sum(r.masklets[k] for r in receipts.values()) for k in _MASKLETS},
+            masklets={k: sum(r.masklets[k] for r in receipts.values()) for k in MASKLET_STATUSES},
             frames=frames,
             wall_s=round(wall_s, 3),
             frames_per_s=round(built_frames / wall_s, 3) if wall_s > 0 else 0.0,
@@ -160,7 +177,7 @@ class BuiltSet:
 
 
 def read_plan(data: bytes) -> Plan:
-    """The plan in a ``plan.parquet``. Raises OutputError where it is none of ours."""
+    """The plan in a ``plan.parquet``. Raises OutputError where it is none."""
     try:
         return from_table(decode_table(data))
     except (pa.ArrowInvalid, KeyError, TypeError, ValueError) as error:
@@ -180,7 +197,11 @@ def read_run(storage: Storage) -> dict[str, Any] | None:
     except ValueError as error:
         raise OutputError(f"{layout.RUN} in {storage} is no json: {error}") from error
     if not isinstance(run, dict) or "fingerprint" not in run:
-        raise OutputError(f"{layout.RUN} in {storage} is not one of ours: it has no fingerprint")
+        raise OutputError(f"{layout.RUN} in {storage} is not that of a set: it has no fingerprint")
+    try:
+        check_format(run, f"the set in {storage}")
+    except ValueError as error:
+        raise OutputError(str(error)) from error
     return run
 
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mav_pipeline.dataset.columns import MEANINGS
-from mav_pipeline.schema import SCORES, RunReport
+from mav_pipeline.schema import SCORE_NAMES, RunReport
 
 TITLE = "Video mattes built by mav_pipeline"
 TAGS = ("video-matting", "alpha-matte", "video-object-segmentation", "webdataset", "sa-v")
@@ -87,7 +87,7 @@ def card(run: Mapping[str, Any], report: RunReport, samples: int, rows: pa.Table
 def _quantiles(rows: pa.Table) -> Iterator[tuple[str, int, list[str]]]:
     """Of each score that accepted masklets have: name, how many have it, and its percentiles."""
     accepted = rows.filter(pc.equal(rows["status"], "accepted"))
-    for score in SCORES:
+    for score in SCORE_NAMES:
         values = accepted[score].drop_null().to_numpy()
         if len(values):
             found = np.percentile(values, _PERCENTILES)

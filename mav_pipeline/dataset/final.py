@@ -43,7 +43,8 @@ def finalize(built: BuiltSet) -> None:
     manifests = [layout.data(receipt.manifest.name) for receipt in receipts.values()]
     tars = [layout.data(receipt.tar.name) for receipt in receipts.values()]
     sweep(storage, {*manifests, *tars})
-    manifest, index = merge(read_many(storage, manifests)), _index(built, receipts)
+    manifest = merge(read_many(storage, manifests), built.format)
+    index = _index(built, receipts)
     report = built.report(wall_s=0.0)
     samples = sum(receipt.clips["samples"] for receipt in receipts.values())
     storage.put(layout.MANIFEST, manifest)

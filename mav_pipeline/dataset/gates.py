@@ -1,6 +1,6 @@
 """Gates applied to a built set after the fact: what each row became under other thresholds.
 
-The shards stay as they were built; whoever reads them takes the statuses of the gate he names.
+The shards stay as they were built; whoever reads them names the gate whose statuses shall count.
 """
 
 from __future__ import annotations
@@ -72,10 +72,10 @@ def read_gate(storage: Storage, name: str) -> Gate:
     """A gate of a finished set.
 
     Raises:
-        OutputError: there is none of that name (it says which there are), it is none of ours, or
-            shards were built anew since it was written.
+        OutputError: there is none of that name (it says which there are), its file is none of a
+            gate, or shards were built anew since it was written.
     """
-    path, again = layout.gate(name), f"`mav regate name={name} ...` writes it"
+    path, again = layout.gate(name), f"`mav regate regate.name={name} ...` writes it"
     if not is_name(name):
         raise OutputError(f"{name!r} is no name of a gate: up to 64 letters, digits, _ and -")
     try:
@@ -87,7 +87,7 @@ def read_gate(storage: Storage, name: str) -> Gate:
         raise OutputError(f"{path} in {storage} cannot be read: {error}; {again}") from error
     about = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
     if table.schema.names != SCHEMA.names or "index_sha256" not in about:
-        raise OutputError(f"{path} in {storage} is not one of ours; {again}")
+        raise OutputError(f"{path} in {storage} is not the file of a gate; {again}")
     if about["index_sha256"] != index_sha256(storage):
         raise OutputError(
             f"{path} in {storage} is older than the shards, which were built anew; {again}"

@@ -1,4 +1,4 @@
-"""The names of everything that a build writes (DESIGN section 3), told from strangers'."""
+"""The names of everything that a build writes, and which files are not of a build."""
 
 from __future__ import annotations
 

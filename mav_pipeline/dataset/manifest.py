@@ -1,4 +1,4 @@
-"""Manifest rows: one a masklet of every planned clip, whatever became of it (DESIGN section 5)."""
+"""Manifest rows: one a masklet of every planned clip, whatever became of it."""
 
 from __future__ import annotations
 
@@ -8,34 +8,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mav_pipeline.dataset.columns import schema
 from mav_pipeline.media.parquet import decode_table, encode_table
-from mav_pipeline.schema import SCORES, Clip, Masklet, Problem
+from mav_pipeline.schema import Clip, Masklet, Problem
 
-SCHEMA = pa.schema(
-    [
-        ("key", pa.string()),
-        ("video_id", pa.string()),
-        ("masklet", pa.string()),
-        ("kind", pa.string()),
-        ("status", pa.string()),
-        ("reasons", pa.list_(pa.string())),
-        ("error", pa.string()),
-        ("shard", pa.string()),
-        ("width", pa.int32()),
-        ("height", pa.int32()),
-        ("fps", pa.float64()),
-        ("environment", pa.string()),
-        ("size_bucket", pa.string()),
-        ("frames", pa.int32()),
-        ("visible_frames", pa.int32()),
-        ("mean_area", pa.float64()),
-        ("motion", pa.float64()),
-        *((score, pa.float64()) for score in SCORES),
-        ("windows", pa.int32()),
-        ("alpha_bytes", pa.int64()),
-        ("seed", pa.int64()),
-    ]
-)
+#: What readers give: the columns of the newest format.
+SCHEMA = schema()
 
 Row = dict[str, Any]
 
@@ -76,28 +54,36 @@ def problem_values(problem: Problem) -> dict[str, Any]:
     return {"status": problem.status, "reasons": [problem.reason], "error": problem.message}
 
 
-def encode_rows(rows: Iterable[Row]) -> bytes:
-    """A parquet file of ``SCHEMA``; the same rows give the same bytes."""
-    return encode_table(pa.Table.from_pylist(list(rows), schema=SCHEMA))
+def encode_rows(rows: Iterable[Row], format_: int) -> bytes:
+    """A parquet file with the columns of a format; the same rows give the same bytes."""
+    return encode_table(pa.Table.from_pylist(list(rows), schema=schema(format_)))
 
 
 def decode_rows(data: bytes) -> pa.Table:
-    """The table of a shard's or the whole set's manifest.
+    """The rows of a shard's or the whole set's manifest, with the columns of the newest format.
+
+    Columns that an older set lacks are null.
 
     Raises:
         pa.ArrowInvalid: it is no parquet file.
-        ValueError: it has other columns.
+        ValueError: it has columns that no format has, or lacks some of format 1.
     """
     table = decode_table(data)
-    if table.schema.names != SCHEMA.names:
-        raise ValueError(f"columns are {table.schema.names}")
-    return table
+    found = set(table.schema.names)
+    unknown, missing = found - set(SCHEMA.names), set(schema(1).names) - found
+    if unknown or missing:
+        what = f"unknown columns {sorted(unknown)}" if unknown else f"no columns {sorted(missing)}"
+        raise ValueError(f"it has {what}: not the rows of a set that this version reads")
+    for column in SCHEMA:
+        if column.name not in found:
+            table = table.append_column(column, pa.nulls(table.num_rows, column.type))
+    return table.select(SCHEMA.names)
 
 
-def merge(parts: Iterable[bytes]) -> bytes:
-    """One parquet file with the rows of all parts, in their order."""
-    merged = pa.BufferOutputStream()
-    with pq.ParquetWriter(merged, SCHEMA, compression="zstd") as writer:
+def merge(parts: Iterable[bytes], format_: int) -> bytes:
+    """One parquet file with the rows of all parts, in their order, with the columns of a format."""
+    merged, columns = pa.BufferOutputStream(), schema(format_)
+    with pq.ParquetWriter(merged, columns, compression="zstd") as writer:
         for part in parts:
-            writer.write_table(decode_rows(part))
+            writer.write_table(decode_rows(part).select(columns.names))
     return merged.getvalue().to_pybytes()  # type: ignore[no-any-return]

@@ -63,7 +63,7 @@ def read_receipt(storage: Storage, shard: str) -> ShardReceipt | None:
     """The receipt of a shard, or None where it is not published.
 
     Raises:
-        ValueError: there is one, and it is none of ours.
+        ValueError: the file is no receipt, or one of a later format.
     """
     try:
         return decode_receipt(shard, storage.read(layout.receipt(shard)))
@@ -72,7 +72,7 @@ def read_receipt(storage: Storage, shard: str) -> ShardReceipt | None:
 
 
 def decode_receipt(shard: str, data: bytes) -> ShardReceipt:
-    """The receipt of a shard from its file. Raises ValueError where it is none of ours."""
+    """The receipt of a shard from its file. Raises ValueError where it is none, or a later one."""
     path = layout.receipt(shard)
     try:
         receipt = ShardReceipt.from_json(json.loads(data))

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import pyarrow as pa
 
-from mav_pipeline.config import QualityConfig
+from mav_pipeline.config import BOUNDS, QualityConfig
 from mav_pipeline.dataset.built import BuiltSet
 from mav_pipeline.dataset.final import is_indexed
 from mav_pipeline.dataset.gates import SCHEMA, Gate, is_name, write_gate
-from mav_pipeline.quality import GATES, judge
-from mav_pipeline.schema import SCORES
+from mav_pipeline.quality import judge
+from mav_pipeline.schema import JUDGED, MASKLET_STATUSES, SCORE_NAMES
 from mav_pipeline.schema.errors import ConfigError, OutputError
+from mav_pipeline.schema.scores import SCORER_REVISION
+from mav_pipeline.schema.version import FIRST_REVISION
 
-_OF_GATES = {gate.reason for gate in GATES}
-_JUDGED = ("accepted", "rejected")  # as built; failed and skipped masklets have no scores
+_log = logging.getLogger(__name__)
+
+_OF_GATES = {bound.reason for bound in BOUNDS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +46,25 @@ def regate(built: BuiltSet, name: str | None, quality: QualityConfig) -> Regated
         OutputError: the set is not finished, or cannot be read.
     """
     if name is None or not is_name(name):
-        raise ConfigError(f"name must be up to 64 letters, digits, _ and -, not {name!r}")
+        raise ConfigError(f"regate.name must be up to 64 letters, digits, _ and -, not {name!r}")
     if not is_indexed(built):
         raise OutputError(
             f"output.root={built.storage} is not finished; `mav build output.root=...` ends it"
         )
-    rows = built.rows().select(("key", "masklet", "shard", "status", "reasons", *SCORES))
+    if (revision := built.run["keys"].get("revision.scores", FIRST_REVISION)) != SCORER_REVISION:
+        _log.warning(
+            "the scores of %s are of revision %s, those of this version of %s: bounds that suit "
+            "the one may not suit the other",
+            built.storage,
+            revision,
+            SCORER_REVISION,
+        )
+    rows = built.rows().select(("key", "masklet", "shard", "status", "reasons", *SCORE_NAMES))
     judged, newly, lost = [], Counter[str](), Counter[str]()
     for row in rows.to_pylist():
         before = row["status"]
-        if before in _JUDGED:
-            verdict = judge({score: row[score] for score in SCORES}, quality)
+        if before in JUDGED:
+            verdict = judge({score: row[score] for score in SCORE_NAMES}, quality)
             if verdict.status != before:
                 newly[verdict.status] += 1
                 if verdict.status == "accepted":
@@ -60,7 +72,7 @@ def regate(built: BuiltSet, name: str | None, quality: QualityConfig) -> Regated
             notes = [reason for reason in row["reasons"] if reason not in _OF_GATES]
             row |= {"status": verdict.status, "reasons": [*verdict.reasons, *notes]}
         judged.append({column: row[column] for column in SCHEMA.names})
-    if newly["accepted"] and not built.run["config"]["quality"]["keep_rejected"]:
+    if newly["accepted"] and not built.keep_rejected:
         raise ConfigError(
             f"these gates would accept {newly['accepted']} masklets that were rejected when the "
             f"set was built ({', '.join(lost)}), and their alpha was not stored; keep to gates at "
@@ -71,7 +83,7 @@ def regate(built: BuiltSet, name: str | None, quality: QualityConfig) -> Regated
     statuses = Counter(row["status"] for row in masklets)
     return Regated(
         path=write_gate(built.storage, gate),
-        masklets={key: statuses[key] for key in ("accepted", "rejected", "skipped", "failed")},
+        masklets={key: statuses[key] for key in MASKLET_STATUSES},
         reasons=dict(Counter(reason for row in masklets for reason in row["reasons"])),
-        newly={key: newly[key] for key in _JUDGED},
+        newly={key: newly[key] for key in JUDGED},
     )

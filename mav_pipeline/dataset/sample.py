@@ -1,8 +1,7 @@
-"""One sample to members and back (DESIGN section 4): alpha streams, and the json about them."""
+"""One sample to members and back: alpha streams, and the json about them."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -15,6 +14,13 @@ from mav_pipeline.media.images import decode_image, decode_png, encode_png
 from mav_pipeline.media.masks import decode_rle, parse_rle
 from mav_pipeline.media.seek import decode_frames
 from mav_pipeline.schema import AlphaFrame, Clip, Frame, Masklet, Rle, Sample, Verdict
+from mav_pipeline.schema.document import (
+    MaskletDocument,
+    Provenance,
+    SampleDocument,
+    rle_json,
+)
+from mav_pipeline.schema.scores import SCORE
 
 Member = tuple[str, bytes]
 
@@ -68,34 +74,35 @@ class StoredMasklet:
 
 
 def encode_sample(
-    clip: Clip, stored: Sequence[StoredMasklet], provenance: Mapping[str, Any]
+    clip: Clip, stored: Sequence[StoredMasklet], provenance: Provenance, format_: int
 ) -> Sample:
     """The members of one sample: json, RGB, then the masklets' alphas in their order."""
-    document = {
-        "key": clip.video_id,
-        "video_id": clip.video_id,
-        "width": clip.width,
-        "height": clip.height,
-        "fps": clip.fps,
-        "frame_indices": list(clip.frame_indices),
-        "environment": clip.environment,
-        "masklets": [
-            {
-                "name": item.masklet.name,
-                "id": item.masklet.id,
-                "kind": item.masklet.kind,
-                "status": item.verdict.status,
-                "mask": [_rle_json(rle) for rle in item.masklet.rles],
-                "scores": dict(item.verdict.scores),
-                "visible": list(item.masklet.visible),
-            }
-            for item in stored
-        ],
-        "provenance": dict(provenance),
-    }
-    text = json.dumps(document, sort_keys=True, separators=(",", ":"))
+    document = SampleDocument(
+        format=format_,
+        video_id=clip.video_id,
+        width=clip.width,
+        height=clip.height,
+        fps=clip.fps,
+        frame_indices=clip.frame_indices,
+        environment=clip.environment,
+        masklets=tuple(_document(item, format_) for item in stored),
+        provenance=provenance,
+    )
     alphas = [member for item in stored for member in item.alpha]
-    return Sample(clip.video_id, (("json", text.encode()), *clip.rgb, *alphas))
+    return Sample(clip.video_id, (("json", document.encode()), *clip.rgb, *alphas))
+
+
+def _document(item: StoredMasklet, format_: int) -> MaskletDocument:
+    masklet, scores = item.masklet, item.verdict.scores
+    return MaskletDocument(
+        name=masklet.name,
+        id=masklet.id,
+        kind=masklet.kind,
+        status=item.verdict.status,
+        mask=tuple(r and rle_json(r.height, r.width, r.counts) for r in masklet.rles),
+        scores={name: scores[name] for name in scores if SCORE[name].since <= format_},
+        visible=masklet.visible,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,44 +116,59 @@ class DecodedMasklet:
     rles: tuple[Rle | None, ...]
 
 
-def decode_sample(members: Mapping[str, bytes]) -> tuple[dict[str, Any], list[DecodedMasklet]]:
+def decode_sample(members: Mapping[str, bytes]) -> tuple[SampleDocument, list[DecodedMasklet]]:
     """The json and the masklets of one sample, checked against each other.
 
     Args:
-        members: by extension, as ``webdataset`` hands them out.
+        members: by extension, as ``webdataset`` gives them.
 
     Raises:
         ValueError: something is missing, left over, or does not decode to what the json says.
+        InputError: a mask is no run lengths.
     """
-    try:
-        document = json.loads(members["json"])
-        indices, height, width = (document[key] for key in ("frame_indices", "height", "width"))
-        masklets = document["masklets"]
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"the json member is not ours: {error!r}") from error
+    document = read_document(members)
     alphas = sorted(name for name in members if ".alpha." in name)
     decoded = []
-    for entry in masklets:
-        name = entry["name"]
-        frames = [*alpha_frames(members, name, indices)]
-        shapes = {frame.shape for frame in frames}
-        if len(frames) != len(indices) or shapes != {(height, width)}:
-            raise ValueError(
-                f"alpha of {name} has {len(frames)} frames of {sorted(shapes)}, the json "
-                f"{len(indices)} of {(height, width)}"
-            )
-        rles = tuple(parse_rle(mask, height, width, role="mask") for mask in entry["mask"])
-        shown = [rle is not None for rle in rles]
-        if shown != entry["visible"] or len(rles) != len(indices):
-            raise ValueError(f"masks of {name} do not agree with its visible frames")
-        for number, frame in enumerate(frames):
-            if not shown[number] and frame.any():
-                raise ValueError(f"alpha of {name} is not 0 on invisible frame {number}")
-        alphas = [member for member in alphas if not member.startswith(f"{name}.alpha.")]
-        decoded.append(DecodedMasklet(name, entry["kind"], entry["status"], np.stack(frames), rles))
+    for masklet in document.masklets:
+        decoded.append(_decoded(document, masklet, members))
+        alphas = [member for member in alphas if not member.startswith(f"{masklet.name}.alpha.")]
     if alphas:
         raise ValueError(f"members {alphas} belong to no masklet of the json")
     return document, decoded
+
+
+def read_document(members: Mapping[str, bytes]) -> SampleDocument:
+    """The json of a sample. Raises ValueError where it is missing, or none of a sample."""
+    try:
+        return SampleDocument.decode(members["json"])
+    except KeyError as error:
+        raise ValueError("the sample has no json") from error
+
+
+def masks_in(document: SampleDocument, masklet: MaskletDocument) -> Iterator[Rle | None]:
+    """Its masks of each annotated frame. Raises InputError where one is no run lengths."""
+    for mask in masklet.mask:
+        yield parse_rle(mask, *document.shape, role="mask")
+
+
+def _decoded(
+    document: SampleDocument, masklet: MaskletDocument, members: Mapping[str, bytes]
+) -> DecodedMasklet:
+    name, indices = masklet.name, document.frame_indices
+    frames = [*alpha_frames(members, name, indices)]
+    shapes = {frame.shape for frame in frames}
+    if len(frames) != len(indices) or shapes != {document.shape}:
+        raise ValueError(
+            f"alpha of {name} has {len(frames)} frames of {sorted(shapes)}, the json "
+            f"{len(indices)} of {document.shape}"
+        )
+    rles = tuple(masks_in(document, masklet))
+    if tuple(rle is not None for rle in rles) != masklet.visible:
+        raise ValueError(f"masks of {name} do not agree with its visible frames")
+    for number, (frame, shown) in enumerate(zip(frames, masklet.visible, strict=True)):
+        if not shown and frame.any():
+            raise ValueError(f"alpha of {name} is not 0 on invisible frame {number}")
+    return DecodedMasklet(name, masklet.kind, masklet.status, np.stack(frames), rles)
 
 
 def masks_of(masklet: DecodedMasklet) -> np.ndarray[Any, np.dtype[np.bool_]]:
@@ -197,12 +219,6 @@ def rgb_frames(members: Mapping[str, bytes], numbers: Sequence[int]) -> Iterator
         if image is None:
             raise ValueError(f"the sample has no RGB of frame {number}")
         yield decode_image(image)
-
-
-def _rle_json(rle: Rle | None) -> dict[str, Any] | None:
-    if rle is None:
-        return None
-    return {"size": [rle.height, rle.width], "counts": rle.counts.decode("ascii")}
 
 
 def _step(indices: Sequence[int]) -> int:

@@ -18,7 +18,7 @@ from mav_pipeline.dataset.manifest import decode_rows
 from mav_pipeline.dataset.receipts import read_receipt
 from mav_pipeline.dataset.sample import decode_sample
 from mav_pipeline.dataset.shards import read_samples
-from mav_pipeline.schema import DataFile, ShardReceipt, ShardSpec
+from mav_pipeline.schema import CLIP_STATUSES, DataFile, ShardReceipt, ShardSpec
 from mav_pipeline.schema.errors import InputError
 from mav_pipeline.storage import Storage, is_temporary
 
@@ -95,6 +95,8 @@ def _shard(
 ) -> Iterator[Finding]:
     if receipt.fingerprint != built.run["fingerprint"]:
         yield Finding(layout.receipt(shard.name), f"its fingerprint is {receipt.fingerprint}")
+    if receipt.format != built.format:
+        yield Finding(layout.receipt(shard.name), f"its format is {receipt.format}")
     broken = False
     for file in (receipt.tar, receipt.manifest):
         if (what := _damage(built.storage, file)) is not None:
@@ -136,7 +138,7 @@ def _rows(shard: ShardSpec, receipt: ShardReceipt, rows: list[dict[str, Any]]) -
     statuses = Counter(row["status"] for row in rows if row["masklet"] is not None)
     if any(statuses[key] != receipt.masklets[key] for key in receipt.masklets):
         yield f"has masklets {dict(statuses)}, its receipt says {dict(receipt.masklets)}"
-    whole = sum(receipt.clips[key] for key in ("published", "failed", "skipped"))
+    whole = sum(receipt.clips[key] for key in CLIP_STATUSES)
     if whole != len(planned):
         yield f"accounts for {whole} clips, the plan names {len(planned)}"
     if any(row["status"] != "accepted" and not row["reasons"] for row in rows):
@@ -162,8 +164,10 @@ def _samples(
                 except (ValueError, InputError) as error:
                     yield Finding(path, f"sample {key}: {error}")
                     continue
-                if document["key"] != key:
-                    yield Finding(path, f"sample {key} says that it is {document['key']}")
+                if document.key != key:
+                    yield Finding(path, f"sample {key} says that it is {document.key}")
+                if document.format != receipt.format:
+                    yield Finding(path, f"sample {key} is of format {document.format}")
                 stored |= {(key, m.name) for m in masklets if m.status == "accepted"}
                 result.alphas += len(masklets)
     except ValueError as error:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.built import BuiltSet
-from mav_pipeline.dataset.sample import alpha_frames
+from mav_pipeline.dataset.sample import alpha_frames, read_document
 from mav_pipeline.dataset.shards import read_samples
 from mav_pipeline.evaluate.metrics import Errors
 from mav_pipeline.evaluate.plot import draw
@@ -23,7 +21,9 @@ from mav_pipeline.evaluate.strata import (
     resolution_group,
     size_group,
 )
-from mav_pipeline.evaluate.truth import Truth, TruthError
+from mav_pipeline.evaluate.truth import Truth
+from mav_pipeline.schema.document import MaskletDocument, SampleDocument
+from mav_pipeline.schema.errors import TruthError
 
 _log = logging.getLogger(__name__)
 
@@ -66,16 +66,16 @@ class _Comparison:
     def sample(self, key: str, members: Mapping[str, bytes]) -> None:
         """Compares the masklets of one sample."""
         try:
-            sample = json.loads(members["json"])
-            objects = [self.truth.layout.object_of(entry["name"]) for entry in sample["masklets"]]
-        except (KeyError, TypeError, ValueError) as error:
-            self.problem("alpha_unreadable", key, f"the json member is not ours: {error!r}")
+            sample = read_document(members)
+            objects = [self.truth.layout.object_of(masklet.name) for masklet in sample.masklets]
+        except ValueError as error:
+            self.problem("alpha_unreadable", key, str(error))
             return
         claims = Counter(objects)
         truth = self.truth.clip(key)
-        for entry, item in zip(sample["masklets"], objects, strict=True):
+        for masklet, item in zip(sample.masklets, objects, strict=True):
             self._met.add((key, item))
-            name = f"{key}/{entry['name']}"
+            name = f"{key}/{masklet.name}"
             if item not in truth:
                 self.problem("no_truth", name, "there is no truth for it")
             elif claims[item] > 1:
@@ -83,26 +83,25 @@ class _Comparison:
                 self.problem("no_truth", name, what)
             else:
                 try:
-                    self._masklet(sample, entry, members, truth[item])
+                    self._masklet(sample, masklet, members, truth[item])
                 except TruthError as error:
                     self.problem(error.kind, name, error.what)
-                except (KeyError, TypeError, ValueError) as error:
+                except ValueError as error:
                     self.problem("alpha_unreadable", name, str(error))
 
     def _masklet(
         self,
-        sample: Mapping[str, Any],
-        entry: Mapping[str, Any],
+        sample: SampleDocument,
+        masklet: MaskletDocument,
         members: Mapping[str, bytes],
         files: Mapping[int, str],
     ) -> None:
-        name, masklet = f"{sample['key']}/{entry['name']}", entry["name"]
-        indices, size = sample["frame_indices"], (sample["height"], sample["width"])
+        name, indices, size = f"{sample.key}/{masklet.name}", sample.frame_indices, sample.shape
         errors, shape, blank = Errors(), Shape(), True
-        frames = alpha_frames(members, masklet, indices)
+        frames = alpha_frames(members, masklet.name, indices)
         for place, (index, alpha) in enumerate(zip(indices, frames, strict=True)):
             if alpha.shape != size:
-                raise ValueError(f"alpha of {masklet} is {alpha.shape}, the json says {size}")
+                raise ValueError(f"alpha of {masklet.name} is {alpha.shape}, the json says {size}")
             if index in files:
                 truth = self.truth.read(files[index], size)
                 errors.add(place, alpha, truth)
@@ -117,15 +116,15 @@ class _Comparison:
         if blank:
             self.problem("empty_alpha", name, f"0 on all of {errors.frames} frames")
         groups = {
-            "status": entry["status"],
-            "environment": sample["environment"] or UNKNOWN,
+            "status": masklet.status,
+            "environment": sample.environment or UNKNOWN,
             "size": size_group(shape.area),
             "motion": motion_group(shape.motion),
             "resolution": resolution_group(*size),
         }
         compared = MaskletErrors(
-            video_id=sample["key"],
-            masklet=masklet,
+            video_id=sample.key,
+            masklet=masklet.name,
             width=size[1],
             height=size[0],
             missing_frames=missing,

@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from mav_pipeline.config import GtConfig
+from mav_pipeline.config import EvaluateConfig
 from mav_pipeline.media.images import decode_png
 from mav_pipeline.schema import AlphaFrame
-from mav_pipeline.schema.errors import ConfigError
+from mav_pipeline.schema.errors import ConfigError, TruthError
+from mav_pipeline.schema.registry import Registry
 from mav_pipeline.storage import Storage, open_storage
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -19,15 +20,17 @@ _COLOURS = {0: "gray", 2: "RGB", 3: "palette", 4: "gray with alpha", 6: "RGBA"}
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class TruthLayout:
     """How truth files are named; frames are the numbers of a sample's ``frame_indices``.
 
     Attributes:
+        name: value of ``evaluate.layout``.
         form: for people; ``pattern`` says the same.
         folder: of one clip's files.
         objects: whether they are told apart by the masklet's name or its id, or there is one.
     """
 
+    name: str
     form: str
     pattern: re.Pattern[str]
     folder: str
@@ -50,61 +53,61 @@ class Layout:
         return parts["object"] if self.objects == "name" else ""
 
 
-#: alpha_gt is what ``mav sample`` writes. vhim60 is a split of V-HIM60 (MaGGIe's; gt.root is its
-#: comp_easy, comp_medium or comp_hard): instance 00 is the masklet with id 0. youtubematte has one
-#: object a clip, as VideoMatte240K-Test in Robust Video Matting's form has, so the set must store
-#: one masklet of it; gt.root is a folder of clips, such as youtubematte_1920x1080.
-LAYOUTS: Mapping[str, Layout] = {
-    "alpha_gt": Layout(
-        "{video_id}/{masklet}/{frame}.png",
-        re.compile(r"(?P<clip>[^/]+)/(?P<object>[^/]+)/(?P<frame>\d+)\.png"),
-        "{clip}",
-        "name",
+#: alpha_gt is what ``mav sample`` writes. vhim60 is a split of V-HIM60 (MaGGIe's; its comp_easy,
+#: comp_medium or comp_hard): instance 00 is the masklet with id 0. youtubematte has one object a
+#: clip, as VideoMatte240K-Test in Robust Video Matting's form has, so the set must store one
+#: masklet of it; evaluate.root is a folder of clips, such as youtubematte_1920x1080.
+TRUTH_LAYOUTS: Registry[TruthLayout] = Registry(
+    "evaluate.layout",
+    (
+        TruthLayout(
+            "alpha_gt",
+            "{video_id}/{masklet}/{frame}.png",
+            re.compile(r"(?P<clip>[^/]+)/(?P<object>[^/]+)/(?P<frame>\d+)\.png"),
+            "{clip}",
+            "name",
+        ),
+        TruthLayout(
+            "vhim60",
+            "pha/{video_id}/{frame}/{instance}.png",
+            re.compile(r"pha/(?P<clip>[^/]+)/(?P<frame>\d+)/(?P<id>\d+)\.png"),
+            "pha/{clip}",
+            "id",
+        ),
+        TruthLayout(
+            "youtubematte",
+            "{video_id}/pha/{frame}.png",
+            re.compile(r"(?P<clip>[^/]+)/pha/(?P<frame>\d+)\.png"),
+            "{clip}/pha",
+            "one",
+        ),
     ),
-    "vhim60": Layout(
-        "pha/{video_id}/{frame}/{instance}.png",
-        re.compile(r"pha/(?P<clip>[^/]+)/(?P<frame>\d+)/(?P<id>\d+)\.png"),
-        "pha/{clip}",
-        "id",
-    ),
-    "youtubematte": Layout(
-        "{video_id}/pha/{frame}.png",
-        re.compile(r"(?P<clip>[^/]+)/pha/(?P<frame>\d+)\.png"),
-        "{clip}/pha",
-        "one",
-    ),
-}
-
-
-class TruthError(Exception):
-    """A frame of truth that cannot be compared: the kind of problem, and what was found."""
-
-    def __init__(self, kind: str, what: str) -> None:
-        super().__init__(kind, what)
-        self.kind, self.what = kind, what
+)
 
 
 class Truth:
-    """The truth under ``gt.root``; keeps names of objects in memory, but no more."""
+    """The truth under ``evaluate.root``; keeps names of objects in memory, but no more."""
 
-    def __init__(self, storage: Storage, layout: Layout) -> None:
+    def __init__(self, storage: Storage, layout: TruthLayout) -> None:
         self._storage, self.layout = storage, layout
 
     @classmethod
-    def open(cls, config: GtConfig, endpoint_url: str | None) -> Truth:
-        """Raises ConfigError where ``gt.root`` is unset, missing, or without a file of its form."""
-        storage = open_storage(config.root, "gt.root", endpoint_url)
-        layout = LAYOUTS[config.layout]
+    def open(cls, config: EvaluateConfig, endpoint_url: str | None) -> Truth:
+        """Raises ConfigError where ``evaluate.root`` is unset or has no file of its form."""
+        storage = open_storage(config.root, "evaluate.root", endpoint_url)
+        layout = TRUTH_LAYOUTS.get(config.layout)
         truth = cls(storage, layout)
         try:
             found = next(truth._files(""), None)
         except (FileNotFoundError, NotADirectoryError) as error:
-            raise ConfigError(f"gt.root={storage} is not a folder; name the truth's") from error
-        if found is None:
-            what = f"holds no file {layout.form}, which is gt.layout={config.layout}"
-            others = ", ".join(name for name in LAYOUTS if name != config.layout)
             raise ConfigError(
-                f"gt.root={storage} {what}; name another folder, or layout ({others})"
+                f"evaluate.root={storage} is not a folder; name the truth's"
+            ) from error
+        if found is None:
+            what = f"holds no file {layout.form}, which is evaluate.layout={config.layout}"
+            others = ", ".join(name for name in TRUTH_LAYOUTS.names() if name != config.layout)
+            raise ConfigError(
+                f"evaluate.root={storage} {what}; name another folder, or layout ({others})"
             )
         return truth
 

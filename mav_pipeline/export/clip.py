@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 
-from mav_pipeline.dataset.sample import alpha_frames, rgb_frames
+from mav_pipeline.dataset.sample import alpha_frames, masks_in, read_document, rgb_frames
 from mav_pipeline.media.decode import alpha_rate, video_frames
 from mav_pipeline.media.images import encode_jpeg
-from mav_pipeline.media.masks import decode_rle, parse_rle
+from mav_pipeline.media.masks import decode_rle
 from mav_pipeline.schema import AlphaFrame, Frame
+from mav_pipeline.schema.document import MaskletDocument, SampleDocument
 
 _PICTURE = re.compile(r"rgb\.(\d{5,})\.(?:jpg|png)")
 
@@ -26,37 +25,33 @@ class StoredClip:
 
     Attributes:
         masklets: names of those picked, in the sample's order.
-        indices: source frame number of each annotated frame.
     """
 
     key: str
     masklets: Sequence[str]
-    indices: Sequence[int]
-    height: int
-    width: int
+    document: SampleDocument
     rate: Fraction
-    _entries: Mapping[str, Mapping[str, Any]]
+    _picked: Mapping[str, MaskletDocument]
     _members: Mapping[str, bytes]
 
     @classmethod
     def open(cls, key: str, members: Mapping[str, bytes], masklets: Sequence[str]) -> StoredClip:
-        """Raises ValueError where the json is none of ours, or lacks one of ``masklets``."""
-        try:
-            document = json.loads(members["json"])
-            indices = [int(index) for index in document["frame_indices"]]
-            height, width, fps = (document[name] for name in ("height", "width", "fps"))
-            entries = {entry["name"]: entry for entry in document["masklets"]}
-            picked = {name: entries[name] for name in masklets}
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"the json member is not ours: {error!r}") from error
-        rate = alpha_rate(fps, indices[1] - indices[0] if len(indices) > 1 else 1)
-        return cls(key, masklets, indices, height, width, rate, picked, members)
+        """Raises ValueError where the json is none of a sample, or lacks one of ``masklets``."""
+        document = read_document(members)
+        picked = {name: document.masklet(name) for name in masklets}
+        rate = alpha_rate(document.fps, document.step)
+        return cls(key, masklets, document, rate, picked, members)
+
+    @property
+    def indices(self) -> Sequence[int]:
+        """Source frame number of each annotated frame."""
+        return self.document.frame_indices
 
     def frames(self) -> Iterator[Frame]:
         """(H, W, 3) RGB of each annotated frame."""
         for frame in rgb_frames(self._members, self.indices):
-            if frame.shape[:2] != (self.height, self.width):
-                raise ValueError(f"a picture is {frame.shape}, not {(self.height, self.width)}")
+            if frame.shape[:2] != self.document.shape:
+                raise ValueError(f"a picture is {frame.shape}, not {self.document.shape}")
             yield frame
 
     def jpegs(self, *, every: bool) -> Iterator[tuple[int, bytes]]:
@@ -82,19 +77,22 @@ class StoredClip:
         """(H, W) of each annotated frame."""
         frames = alpha_frames(self._members, masklet, self.indices)
         for _, alpha in zip(self.indices, frames, strict=True):
-            if alpha.shape != (self.height, self.width):
+            if alpha.shape != self.document.shape:
                 raise ValueError(f"alpha of {masklet} is {alpha.shape}")
             yield alpha
 
     def masks(self, masklet: str) -> Iterator[AlphaFrame]:
         """(H, W) of each annotated frame: 255 in the mask the matte was made from, else 0."""
-        for _, mask in zip(self.indices, self._entries[masklet]["mask"], strict=True):
-            rle = parse_rle(mask, self.height, self.width, role="mask")
+        for rle in masks_in(self.document, self._picked[masklet]):
             if rle is None:
-                yield np.zeros((self.height, self.width), np.uint8)
+                yield np.zeros(self.document.shape, np.uint8)
             else:
                 yield np.ascontiguousarray(decode_rle(rle).view(np.uint8) * np.uint8(255))
 
+    def kind_of(self, masklet: str) -> str:
+        """Who made its mask: ``manual``, ``auto`` or another."""
+        return self._picked[masklet].kind
+
     def object_of(self, masklet: str) -> int:
         """Its number in the source."""
-        return int(self._entries[masklet]["id"])
+        return self._picked[masklet].id

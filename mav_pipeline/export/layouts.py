@@ -1,8 +1,4 @@
-"""The layouts: which files a clip becomes.
-
-    videomama   image/<clip>_<masklet>/0000.jpg   mask/...0000.png   alpha/...0000.png
-    sav_val     JPEGImages/<clip>/00000.jpg       Annotations/<clip>/<object>/00000.png
-    preview     preview/<clip>/<masklet>.mp4      on green and on a checkerboard, side by side
+"""The layouts: which files a clip becomes; one entry each in ``EXPORT_LAYOUTS``.
 
 Knows nothing of where the files go.
 """
@@ -10,6 +6,7 @@ Knows nothing of where the files go.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -18,8 +15,28 @@ from mav_pipeline.export.clip import StoredClip
 from mav_pipeline.export.preview import preview
 from mav_pipeline.media.images import encode_png
 from mav_pipeline.media.parquet import encode_table
+from mav_pipeline.schema.registry import Registry
 
 File = tuple[str, bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportLayout:
+    """How a set is laid out for others.
+
+    Attributes:
+        name: value of ``export.format``.
+        about: one line for the docs.
+        files: (path, content) of one clip, in the order in which they are written.
+        whole: files that speak of the whole, made at the end from the manifest rows of all
+            masklets that are there.
+    """
+
+    name: str
+    about: str
+    files: Callable[[StoredClip], Iterator[File]]
+    whole: Callable[[Iterable[Mapping[str, Any]]], Mapping[str, bytes]] = lambda rows: {}
+
 
 #: SA-V counts manual and auto objects from 0 each; a folder is named by a number alone.
 _AUTO = 1000
@@ -47,22 +64,15 @@ def _sav_val(clip: StoredClip) -> Iterator[File]:
     for number, jpeg in clip.jpegs(every=True):
         yield f"JPEGImages/{clip.key}/{number:05d}.jpg", jpeg
     for masklet in clip.masklets:
-        item = clip.object_of(masklet) + (_AUTO if masklet.startswith("auto_") else 0)
+        item = clip.object_of(masklet) + (_AUTO if clip.kind_of(masklet) == "auto" else 0)
         for number, mask in zip(clip.indices, clip.masks(masklet), strict=True):
             yield f"Annotations/{clip.key}/{item:03d}/{number:05d}.png", encode_png(mask)
 
 
 def _preview(clip: StoredClip) -> Iterator[File]:
     for masklet in clip.masklets:
-        video = preview(clip.frames(), clip.alpha(masklet), clip.height, clip.width, clip.rate)
+        video = preview(clip.frames(), clip.alpha(masklet), *clip.document.shape, clip.rate)
         yield f"preview/{clip.key}/{masklet}.mp4", video
-
-
-LAYOUTS: Mapping[str, Callable[[StoredClip], Iterator[File]]] = {
-    "videomama": _videomama,
-    "sav_val": _sav_val,
-    "preview": _preview,
-}
 
 
 def metadata(rows: Iterable[Mapping[str, Any]]) -> bytes:
@@ -75,3 +85,30 @@ def metadata(rows: Iterable[Mapping[str, Any]]) -> bytes:
         "num_frames": [frames for _, frames in sequences],
     }
     return encode_table(pa.table(columns))
+
+
+EXPORT_LAYOUTS: Registry[ExportLayout] = Registry(
+    "export.format",
+    (
+        ExportLayout(
+            name="videomama",
+            about="`image/<id>_<masklet>/0000.jpg`, `mask/.../0000.png`, `alpha/.../0000.png`: "
+            "annotated frames, counted from 0; `metadata.parquet` lists the sequences",
+            files=_videomama,
+            whole=lambda rows: {"metadata.parquet": metadata(rows)},
+        ),
+        ExportLayout(
+            name="sav_val",
+            about="`JPEGImages/<id>/00000.jpg`: every stored frame; "
+            "`Annotations/<id>/<object>/00000.png`: the masks that the mattes were made from. "
+            "`source=sav_eval` reads it. Auto masklets are numbered from 1000",
+            files=_sav_val,
+        ),
+        ExportLayout(
+            name="preview",
+            about="`preview/<id>/<masklet>.mp4`: the object on green and on a checkerboard, at the "
+            "annotated frames' rate",
+            files=_preview,
+        ),
+    ),
+)

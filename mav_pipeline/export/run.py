@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -18,14 +17,12 @@ from mav_pipeline.dataset.gates import index_sha256, read_gate
 from mav_pipeline.dataset.manifest import decode_rows
 from mav_pipeline.dataset.shards import read_samples
 from mav_pipeline.export.clip import StoredClip
-from mav_pipeline.export.layouts import LAYOUTS, metadata
+from mav_pipeline.export.layouts import EXPORT_LAYOUTS, File
 from mav_pipeline.export.target import Target
 from mav_pipeline.planning.plan import chosen, is_safe
 from mav_pipeline.schema.errors import ConfigError, InputError, OutputError
 
 _log = logging.getLogger(__name__)
-
-_MASKLET = re.compile(r"(manual|auto|gt)_\d{3,}")
 
 _Clips = dict[str, list[str]]  # masklets by clip
 
@@ -58,6 +55,7 @@ def export(built: BuiltSet, config: ExportConfig, target: Target) -> Exported:
         ConfigError: the set stores no pictures, or ``export.include`` names no clip.
         OutputError: the set is not finished, or ``target`` holds something else.
     """
+    chosen_layout = EXPORT_LAYOUTS.get(config.format)
     if built.run["config"]["output"]["rgb"] == "none":
         raise ConfigError(
             f"export.format={config.format} needs pictures, and {built.storage} was built with "
@@ -81,11 +79,11 @@ def export(built: BuiltSet, config: ExportConfig, target: Target) -> Exported:
         missing = {key: names for key, names in clips.items() if key not in there}
         result.there += len(clips) - len(missing)
         if missing:
-            _shard(built, shard, missing, target, result)
+            _shard(built, shard, missing, chosen_layout.files, target, result)
             _log.info("%s: %d clips, %d files so far", shard, result.clips, result.files)
-    if config.format == "videomama":
-        whole = {*target.keys()}
-        target.put("metadata.parquet", metadata(row for row in accepted if row["key"] in whole))
+    whole = {*target.keys()}
+    for name, data in chosen_layout.whole([r for r in accepted if r["key"] in whole]).items():
+        target.put(name, data)
     return result
 
 
@@ -93,7 +91,7 @@ def _accepted(rows: pa.Table) -> list[dict[str, Any]]:
     rows = rows.select(("key", "masklet", "shard", "status", "frames")).to_pylist()
     accepted = [row for row in rows if row["status"] == "accepted"]
     for row in accepted:
-        if not is_safe(row["key"]) or not _MASKLET.fullmatch(row["masklet"]):
+        if not (is_safe(row["key"]) and is_safe(row["masklet"])):
             name = f"{row['key']!r} {row['masklet']!r}"
             raise OutputError(f"{layout.MANIFEST} names {name}, which may not become a file's name")
     return accepted
@@ -117,15 +115,22 @@ def _pick(accepted: Sequence[dict[str, Any]], config: ExportConfig) -> dict[str,
     return picked
 
 
-def _shard(built: BuiltSet, shard: str, wanted: _Clips, target: Target, result: Exported) -> None:
-    layout_of, left = LAYOUTS[result.format], dict(wanted)
+def _shard(
+    built: BuiltSet,
+    shard: str,
+    wanted: _Clips,
+    files: Callable[[StoredClip], Iterator[File]],
+    target: Target,
+    result: Exported,
+) -> None:
+    left = dict(wanted)
     try:
         for key, members in _samples(built, shard):
             if (masklets := left.pop(key, None)) is None:
                 continue
             try:
                 clip = StoredClip.open(key, members, masklets)
-                result.files += target.add(key, layout_of(clip), masklets)
+                result.files += target.add(key, files(clip), masklets)
             except (ValueError, InputError) as error:
                 result.problems[key] = f"the sample cannot be decoded: {error}"
                 continue

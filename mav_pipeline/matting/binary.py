@@ -3,41 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 
-from mav_pipeline.media.masks import decode_rle, visible_spans
+from mav_pipeline.config import MattingConfig
+from mav_pipeline.matting.blocks import BLOCK, blocks
+from mav_pipeline.matting.kind import BackendKind
+from mav_pipeline.media.masks import decode_rle
 from mav_pipeline.media.sizing import source_size
-from mav_pipeline.schema import Clip, Masklet, Matte, Seams
-
-BLOCK = 8  # frames a Matte: memory stays flat however long the clip is
+from mav_pipeline.schema import Clip, Frame, Masklet, Matte, Seams
 
 
 class BinaryBackend:
-    """Alpha is 255 on the mask and 0 elsewhere; never looks at ``clip.frames``."""
+    """Alpha is 255 on the mask and 0 elsewhere; never looks at the frames."""
 
-    name = "binary"
     multiple = 1
 
-    def identity(self) -> dict[str, Any]:
+    def identity(self) -> dict[str, str]:
         return {}
 
     def setup(self) -> None:
         """Nothing to load."""
 
-    def matte(self, clip: Clip, masklets: Sequence[Masklet]) -> Iterator[Matte]:
-        """Yields blocks of at most ``BLOCK`` visible frames, (t, clip.height, clip.width)."""
+    def settings(self) -> dict[str, str]:
+        return {}
+
+    def matte(
+        self, clip: Clip, frames: Iterator[Frame], masklets: Sequence[Masklet]
+    ) -> Iterator[Matte]:
+        """Yields blocks of visible frames, (t, clip.height, clip.width)."""
         size = source_size(clip.height, clip.width)
-        for masklet in masklets:
-            for first, last in visible_spans(masklet.visible):
-                for start in range(first, last, BLOCK):
-                    rles = masklet.rles[start : min(start + BLOCK, last)]
-                    alpha = np.zeros((len(rles), clip.height, clip.width), np.uint8)
-                    for row, rle in zip(alpha, rles, strict=True):
-                        assert rle is not None  # spans hold visible frames only
-                        row[decode_rle(rle)] = 255
-                    yield Matte(masklet, start, alpha, size)
+        count = len(clip.frame_indices)
+        for first in range(0, count, BLOCK):
+            for block in blocks(masklets, first, min(first + BLOCK, count)):
+                alpha = np.zeros((len(block.rles), clip.height, clip.width), np.uint8)
+                for row, rle in zip(alpha, block.rles, strict=True):
+                    row[decode_rle(rle)] = 255
+                yield Matte(block.masklet, block.start, alpha, size)
 
     def seams(self, masklet: Masklet) -> Seams:
         return Seams()
@@ -47,3 +49,11 @@ class BinaryBackend:
 
     def close(self) -> None:
         """Nothing to free."""
+
+
+KIND = BackendKind(
+    name="binary",
+    about="the mask itself, the floor to beat",
+    config=MattingConfig,
+    open=lambda config, endpoint_url: BinaryBackend(),
+)

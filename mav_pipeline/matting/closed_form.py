@@ -8,24 +8,28 @@ Levin, Lischinski, Weiss, "A Closed-Form Solution to Natural Image Matting", TPA
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass as plain_dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from pydantic.dataclasses import dataclass
 from threadpoolctl import threadpool_limits
 
-from mav_pipeline.media.masks import at_size, decode_rle, visible_spans
-from mav_pipeline.schema import AlphaFrame, Clip, Frame, Mask, Masklet, Matte, Seams
+from mav_pipeline.config import MattingConfig
+from mav_pipeline.config.types import STRICT, Count, NotNegative, require
+from mav_pipeline.matting.blocks import BLOCK, Block, blocks
+from mav_pipeline.matting.kind import BackendKind
+from mav_pipeline.media.masks import at_size, decode_rle
+from mav_pipeline.schema import AlphaFrame, Clip, Frame, Mask, Masklet, Matte, Seams, WorkingSize
 
 _log = logging.getLogger(__name__)
 
 Floats = NDArray[np.float64]
 
-BLOCK = 8  # frames a Matte: memory stays flat however long the clip is
 #: Weight of the mask's own soft edge against the Laplacian, whose diagonal is about 8. It decides
 #: where colours say nothing, and makes the system positive definite: no seed can be missing, and
 #: conjugate gradients need some 50 steps, without an incomplete Cholesky, which may fail. On
@@ -41,7 +45,7 @@ MAX_ITERATIONS = 1000  # ten times what the hardest masklet seen needs
 FALLBACK = "solver_fallback"
 
 
-@dataclass(frozen=True, slots=True)
+@plain_dataclass(frozen=True, slots=True)
 class Trimap:
     """What the mask says of a crop.
 
@@ -55,6 +59,25 @@ class Trimap:
     prior: Floats
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+class ClosedFormConfig(MattingConfig):
+    """See ``MattingConfig`` for the keys that all backends have.
+
+    Attributes:
+        band: half width of the trimap's unknown band, as a fraction of sqrt(object area).
+        band_min, band_max: bounds of that half width, in working pixels.
+    """
+
+    band: NotNegative
+    band_min: Count
+    band_max: int
+
+    def __post_init__(self) -> None:
+        MattingConfig.__post_init__(self)
+        ok = self.band_max >= self.band_min
+        require(ok, "matting.band_max", "at least matting.band_min", self.band_max)
+
+
 class ClosedFormBackend:
     """Closed-form matting of each visible frame.
 
@@ -64,14 +87,13 @@ class ClosedFormBackend:
         band_min, band_max: bounds of that half width, in working pixels.
     """
 
-    name = "closed_form"
     multiple = 1
 
     def __init__(self, *, threads: int, band: float, band_min: int, band_max: int) -> None:
         self._threads, self._band = threads, band
         self._band_min, self._band_max = band_min, band_max
 
-    def identity(self) -> dict[str, Any]:
+    def identity(self) -> dict[str, str]:
         return {}
 
     def setup(self) -> None:
@@ -84,28 +106,22 @@ class ClosedFormBackend:
         mask[8:24, 8:24] = True
         self._frame(np.zeros((32, 32, 3), np.uint8), mask)
 
-    def matte(self, clip: Clip, masklets: Sequence[Masklet]) -> Iterator[Matte]:
-        """Yields blocks of at most ``BLOCK`` visible frames at working size.
+    def settings(self) -> dict[str, str]:
+        return {}
+
+    def matte(
+        self, clip: Clip, frames: Iterator[Frame], masklets: Sequence[Masklet]
+    ) -> Iterator[Matte]:
+        """Yields blocks of visible frames at working size, in time order.
 
         Alpha is exactly 255 and 0 where the trimap is sure, and 0 in the padding. A block one of
         whose frames the solver failed on has the note ``solver_fallback``: there alpha is the
         mask with its band ramped linearly. A mask too thin to survive scaling gives alpha 0.
         """
-        size = clip.size
-        real = slice(size.height), slice(size.width)  # without the padding
-        for masklet in masklets:
-            for first, last in visible_spans(masklet.visible):
-                for start in range(first, last, BLOCK):
-                    stop = min(start + BLOCK, last)
-                    alpha = np.zeros((stop - start, size.pad_height, size.pad_width), np.uint8)
-                    solved = True
-                    for index in range(start, stop):
-                        rle = masklet.rles[index]
-                        assert rle is not None  # spans hold visible frames only
-                        mask = at_size(decode_rle(rle), size)[real]
-                        alpha[index - start][real], ok = self._frame(clip.frames[index][real], mask)
-                        solved &= ok
-                    yield Matte(masklet, start, alpha, size, None if solved else FALLBACK)
+        for first in range(0, len(clip.frame_indices), BLOCK):
+            chunk = [*itertools.islice(frames, BLOCK)]
+            for block in blocks(masklets, first, first + len(chunk)):
+                yield self._block(block, chunk[block.start - first :], clip.size)
 
     def seams(self, masklet: Masklet) -> Seams:
         return Seams()
@@ -115,6 +131,16 @@ class ClosedFormBackend:
 
     def close(self) -> None:
         """Nothing to free."""
+
+    def _block(self, block: Block, frames: Sequence[Frame], size: WorkingSize) -> Matte:
+        real = slice(size.height), slice(size.width)  # without the padding
+        alpha = np.zeros((len(block.rles), size.pad_height, size.pad_width), np.uint8)
+        solved = True
+        for row, rle, frame in zip(alpha, block.rles, frames, strict=False):
+            mask = at_size(decode_rle(rle), size)[real]
+            row[real], ok = self._frame(frame[real], mask)
+            solved &= ok
+        return Matte(block.masklet, block.start, alpha, size, None if solved else FALLBACK)
 
     def _frame(self, frame: Frame, mask: Mask) -> tuple[AlphaFrame, bool]:
         """Alpha (h, w) of one frame, and whether the solver succeeded."""
@@ -199,3 +225,16 @@ def solve(image: Frame, trimap: Trimap) -> Floats:
     except ValueError as error:  # what pymatting raises where it does not converge
         raise ArithmeticError(str(error)) from error
     return alpha
+
+
+KIND = BackendKind(
+    name="closed_form",
+    about="Levin's closed-form matting on a trimap around the mask; CPU",
+    config=ClosedFormConfig,
+    open=lambda config, endpoint_url: ClosedFormBackend(
+        threads=config.threads,
+        band=config.band,
+        band_min=config.band_min,
+        band_max=config.band_max,
+    ),
+)

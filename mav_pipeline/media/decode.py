@@ -50,7 +50,7 @@ def decode_video(
     *,
     step: int,
     annotated: int,
-    rule: Sizing,
+    sizing: Sizing,
     max_pixels: int,
     jpegs: bool,
 ) -> DecodedVideo:
@@ -74,7 +74,7 @@ def decode_video(
             stream.codec_context.thread_count = 1
             _guard(stream.codec_context.width, stream.codec_context.height, max_pixels)
             fps = float(stream.average_rate or stream.guessed_rate or 0)
-            kept = _Kept(annotated, rule, jpegs)
+            kept = _Kept(annotated, sizing, jpegs)
             count = 0
             for frame in container.decode(stream):
                 if frame.is_corrupt:
@@ -100,8 +100,8 @@ def decode_video(
 class _Kept:
     """Collects wanted frames straight into one array at the working size."""
 
-    def __init__(self, annotated: int, rule: Sizing, jpegs: bool) -> None:
-        self._annotated, self._rule, self._want_jpegs = annotated, rule, jpegs
+    def __init__(self, annotated: int, sizing: Sizing, jpegs: bool) -> None:
+        self._annotated, self._sizing, self._want_jpegs = annotated, sizing, jpegs
         self._shape: tuple[int, int] | None = None
         self._indices: list[int] = []
         self._jpegs: list[bytes] = []
@@ -110,7 +110,7 @@ class _Kept:
         turns = (frame.rotation // 90) % 4
         height, width = (frame.height, frame.width)[:: -1 if turns % 2 else 1]
         if self._shape is None:
-            self._shape, self._size = (height, width), self._rule(height, width)
+            self._shape, self._size = (height, width), self._sizing(height, width)
             size = self._size
             shape = (self._annotated, size.pad_height, size.pad_width, 3)
             self._frames: Frames = np.empty(shape, np.uint8)

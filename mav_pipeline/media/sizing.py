@@ -13,7 +13,7 @@ from mav_pipeline.schema import AlphaFrame, Frame, WorkingSize
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SizeRule:
-    """How source frames become working frames (DESIGN section 2, ``matting.size``).
+    """How source frames become working frames (``matting.size``).
 
     Attributes:
         mode: ``fit`` scales isotropically to at most ``max_pixels``, never up, and pads to

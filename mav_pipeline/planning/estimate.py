@@ -12,21 +12,22 @@ from typing import Any, Literal
 
 from mav_pipeline.config import RunConfig
 from mav_pipeline.dataset.built import BuiltSet
-from mav_pipeline.matting import largest_batch, open_backend
-from mav_pipeline.planning.preflight import Prepared, prepare
+from mav_pipeline.matting.registry import BACKENDS, open_backend
+from mav_pipeline.planning.begin import Prepared
+from mav_pipeline.planning.preflight import prepare
 from mav_pipeline.schema import ClipMeasure, ClipRef, Matte, RunReport
 from mav_pipeline.schema.errors import BackendError, ConfigError, InputError
-from mav_pipeline.sources import open_source
+from mav_pipeline.sources.registry import open_source
 
 _log = logging.getLogger(__name__)
 
-#: FFV1 on real mattes: 13.4 KB a frame of 1024 x 576 (FACTS); PNG takes about twice that.
+#: FFV1 on real mattes: 13.4 KB a frame of 1024 x 576; PNG takes about twice that.
 _ALPHA_BYTES_PER_PIXEL = {"ffv1": 0.023, "png": 0.046}
 _JPEG_BYTES_PER_PIXEL = 0.24  # four clips of footage, quality 95: 0.16 to 0.35
 
 
 @dataclass(frozen=True, slots=True)
-class Preview:
+class Estimate:
     """The dry run that ``mav plan --json`` prints; estimates are scaled up from ``probed`` clips.
 
     Attributes:
@@ -41,6 +42,7 @@ class Preview:
         gpu_hours: for the pending clips, at that rate; hours of workers where those have no GPU,
             or where ``runtime.gpus_per_worker`` is ``auto``.
         max_batch: the largest that fits this machine's GPU, None without one.
+        fingerprint: None where only a worker can say what ``auto`` comes to.
     """
 
     clips: dict[str, int]
@@ -58,13 +60,13 @@ class Preview:
     gpu_hours: float | None
     max_batch: int | None
     resumes: bool
-    fingerprint: str
+    fingerprint: str | None
 
     def to_json(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-def preview(config: RunConfig) -> Preview:
+def estimate(config: RunConfig) -> Estimate:
     """Plans without writing. Raises SetupError as a build would."""
     prepared = prepare(config, writes=False)
     clips = [*prepared.plan.clips()]
@@ -87,7 +89,7 @@ def preview(config: RunConfig) -> Preview:
     left = [clip for shard in prepared.pending for clip in shard.clips]
     share = sum(clip.problem is None for clip in left) / max(1, len(good))
     problems = [clip.problem for clip in clips if clip.problem is not None]
-    return Preview(
+    return Estimate(
         clips={
             "planned": len(clips),
             **{key: sum(p.status == key for p in problems) for key in ("failed", "skipped")},
@@ -104,10 +106,15 @@ def preview(config: RunConfig) -> Preview:
         frames_per_s=round(rate, 3) if rate else None,
         rate_of=rate_of,
         gpu_hours=round(frames * share / rate / 3600 * gpus, 3) if rate else None,
-        max_batch=largest_batch(config.matting, config.storage.endpoint_url),
-        resumes=prepared.resumes,
+        max_batch=_largest_batch(config),
+        resumes=prepared.held_run is not None,
         fingerprint=prepared.fingerprint,
     )
+
+
+def _largest_batch(config: RunConfig) -> int | None:
+    measure = BACKENDS.get(config.matting.name).largest_batch
+    return None if measure is None else measure(config.matting, config.storage.endpoint_url)
 
 
 def _spaced(clips: Sequence[ClipRef], count: int) -> Sequence[ClipRef]:
@@ -138,8 +145,8 @@ def _rate(
         return "given", config.plan.frames_per_s
     if config.plan.measure:
         return "measured", _matted(config, _spaced(clips, config.plan.measure))
-    if prepared.resumes:
-        report = BuiltSet(prepared.output, prepared.run, prepared.plan).report()
+    if prepared.held_run is not None:
+        report = BuiltSet(prepared.output, prepared.held_run, prepared.plan).report()
         if report.frames and (seconds := _worker_s(report, config.runtime.encode_threads)):
             return "receipts", report.frames / seconds
     return None, 0.0
@@ -162,14 +169,16 @@ def _matted(config: RunConfig, clips: Sequence[ClipRef]) -> float:
     frames, seconds = 0, 0.0
     backend = open_backend(config.matting, config.storage.endpoint_url)
     with contextlib.closing(backend):
+        BACKENDS.check_installed(config.matting.name)
         backend.setup()
         rule = config.matting.size_rule(backend.multiple)
         for ref in clips:
             try:
-                clip = source.load(ref, rule)
+                loaded = source.load(ref, rule)
+                clip, frames_of = loaded.clip, iter([*loaded.frames])
                 wanted = [masklet for masklet in clip.masklets if masklet.problem is None]
                 start, made = time.perf_counter(), 0
-                for block in backend.matte(clip, wanted) if wanted else ():
+                for block in backend.matte(clip, frames_of, wanted) if wanted else ():
                     if isinstance(block, Matte):
                         stop = block.start + len(block.alpha)
                         made += sum(block.masklet.visible[block.start : stop])

@@ -1,4 +1,4 @@
-"""Planning, pure: which clips, in which shards, under which fingerprint; what has changed since.
+"""Planning, pure: which clips, in which shards; which files have changed since.
 
 Knows nothing of storage.
 """
@@ -6,8 +6,6 @@ Knows nothing of storage.
 from __future__ import annotations
 
 import fnmatch
-import hashlib
-import json
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -71,34 +69,6 @@ def make_plan(clips: Sequence[ClipRef], clips_per_shard: int, tars: Mapping[str,
         for number, start in enumerate(starts)
     )
     return Plan(tuple(shards), dict(tars))
-
-
-def fingerprint(config: Mapping[str, Any], identity: Mapping[str, Any]) -> str:
-    """sha256 hex of everything but the inputs that reaches a byte of a shard.
-
-    The inputs are held to ``plan.parquet`` file by file (``changed_files``): hashed in here, their
-    paths and times would make the same clips in a tar, or after a repair, another set.
-
-    Args:
-        config: ``RunConfig.fingerprinted()``.
-        identity: ``MattingBackend.identity()``: hashes of weights.
-    """
-    text = json.dumps({"config": config, "identity": identity}, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def changed_keys(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """``key: was X, now Y`` for each key that differs."""
-    missing = object()
-    return [
-        f"{key}: was {_shown(old, key)}, now {_shown(new, key)}"
-        for key in sorted({*old, *new})
-        if old.get(key, missing) != new.get(key, missing)
-    ]
-
-
-def _shown(values: Mapping[str, Any], key: str) -> str:
-    return json.dumps(values[key]) if key in values else "unset"
 
 
 def changed_files(old: Plan, new: Plan) -> dict[str, str]:

@@ -1,113 +1,33 @@
-"""Everything that can be found wrong before the first clip is read, and the beginning of a build.
+"""Everything that can be found wrong before the first clip is read.
 
-config -> source, plan, fingerprint -> held against what the output already has
+config -> source, plan, keys -> held against what the output already has -> Prepared
 """
 
 from __future__ import annotations
 
-import contextlib
-import gc
-import json
 import logging
-import platform
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from mav_pipeline import __version__
-from mav_pipeline.config import RunConfig
+from mav_pipeline.config import BOUNDS, RunConfig
 from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.built import BuiltSet, read_plan, read_run
-from mav_pipeline.dataset.plan_file import to_table
 from mav_pipeline.dataset.receipts import published
-from mav_pipeline.matting import open_backend
-from mav_pipeline.media.parquet import encode_table
+from mav_pipeline.matting.registry import open_backend
+from mav_pipeline.planning import identity
 from mav_pipeline.planning import plan as planning
+from mav_pipeline.planning.begin import Prepared, refuse, uncollected
 from mav_pipeline.schema import Plan, ShardSpec
 from mav_pipeline.schema.errors import ConfigError, OutputError
-from mav_pipeline.sources import open_source
+from mav_pipeline.sources.registry import SOURCES, open_source
 from mav_pipeline.storage import Storage, open_output
 
 _log = logging.getLogger(__name__)
 
-_NAMED = 10  # changes spelt out in a refusal; the rest is counted
-_PACKAGES = ("av", "numpy", "opencv-python-headless", "pyarrow", "pycocotools", "pymatting", "ray")
 
-
-@contextlib.contextmanager
-def _uncollected() -> Iterator[None]:
-    """No garbage collection meanwhile: it would walk a plan's million objects again and again.
-
-    That takes a third of the time of a plan of 50,541 clips; little of what is made is garbage.
-    """
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A build that may begin: nothing has been written yet.
-
-    Attributes:
-        plan: what is built.
-        held: the plan file that the output has; None without one.
-        renews: ``plan`` has the repaired inputs of failed clips and shall take its place.
-        resumes: the output already holds this very build.
-        pending: the shards that are to be built.
-        rebuilds: names of those of them that are published and shall be replaced.
-    """
-
-    output: Storage
-    run: dict[str, Any]
-    plan: Plan
-    held: bytes | None
-    renews: bool
-    resumes: bool
-    pending: Sequence[ShardSpec]
-    rebuilds: Collection[str]
-
-    @property
-    def fingerprint(self) -> str:
-        return str(self.run["fingerprint"])
-
-    @_uncollected()
-    def begin(self) -> BuiltSet:
-        """Writes ``run.json`` and ``plan.parquet`` where they are missing or renewed; once.
-
-        ``run.json`` goes first: from then on the folder is known as ours. Two builders that begin
-        at once write the same plan.
-
-        Raises:
-            OutputError: another builder has begun a different build here meanwhile.
-        """
-        data = json.dumps(self.run, sort_keys=True, indent=1).encode()
-        if not self.output.create(layout.RUN, data):
-            held = read_run(self.output)
-            if held is not None and held["fingerprint"] != self.fingerprint:
-                _refuse(self.output, planning.changed_keys(held["keys"], self.run["keys"]))
-        if self.held is not None and not self.renews:
-            return BuiltSet(self.output, self.run, self.plan)
-        encoded = encode_table(to_table(self.plan))
-        if self.held is None:
-            self.output.create(layout.PLAN, encoded)
-        else:
-            self.output.swap(layout.PLAN, self.held, encoded)
-        built = BuiltSet.open(self.output)
-        if built.plan != self.plan:
-            raise OutputError(
-                f"another builder wrote {layout.PLAN} in output.root={self.output} meanwhile; "
-                "run the same command again"
-            )
-        return built
-
-
-@_uncollected()
+@uncollected()
 def prepare(config: RunConfig, *, writes: bool) -> Prepared:
     """Lists, plans and checks; with ``writes`` also probes what the output can do.
 
@@ -116,49 +36,67 @@ def prepare(config: RunConfig, *, writes: bool) -> Prepared:
             output already holds.
     """
     output = open_output(config)
-    identity = open_backend(config.matting, config.storage.endpoint_url).identity()
-    fingerprint = planning.fingerprint(config.fingerprinted(), identity)
-    keys = json.loads(json.dumps({**config.fingerprinted(), **_flat_identity(identity)}))
+    SOURCES.check_installed(config.source.name)
+    weights = open_backend(config.matting, config.storage.endpoint_url).identity()
     run = read_run(output)
     if run is None:
         _refuse_foreign(output)
-    elif run["fingerprint"] != fingerprint:
-        changes = planning.changed_keys(run["keys"], keys)
-        gates_only = all(change.startswith(("quality.min_", "quality.max_")) for change in changes)
-        hint = "; other gates for a finished set: mav regate name=... quality...." * gates_only
-        _refuse(output, changes, hint)
+    else:
+        identity.check_held(run)
+        config = replace(config, matting=identity.as_recorded(config.matting, run["keys"]))
+        _check_same(output, run, identity.keys(config, weights))
     held = _read(output, layout.PLAN) if run is not None else None
     before = None if held is None else read_plan(held)
     found = _discovered(config, before)
-    if before is None:
+    if run is None or before is None:
         plan, pending, rebuilds = found, list(found.shards), set[str]()
     else:
-        assert run is not None
-        plan, pending, rebuilds = _resumed(
-            BuiltSet(output, run, before), found, config.resume.rebuild
-        )
+        built = BuiltSet(output, run, before)
+        plan, pending, rebuilds = _resumed(built, found, config.resume.rebuild)
+    if run is not None and pending:
+        _check_finishes(output, run, identity.keys(config, weights))
     if writes:
         output.probe()
-    begun = {
-        "fingerprint": fingerprint,
-        "keys": keys,
-        "config": config.to_mapping(),
-        "source": {
-            "root": config.source.root,
-            "clips": sum(1 for _ in plan.clips()),
-            "bytes": sum(ref.size for clip in plan.clips() for ref in clip.files),
-        },
-        "weights": identity,
-        "versions": _versions(),
-    }
-    if run is not None and run["versions"].get("mav_pipeline") != __version__:
-        _log.warning(
-            "this build was begun by version %s, this is %s",
-            run["versions"].get("mav_pipeline"),
-            __version__,
+    return Prepared(
+        config=config,
+        output=output,
+        held_run=run,
+        weights=weights,
+        plan=plan,
+        held_plan=held,
+        renews=before is not None and plan != before,
+        pending=pending,
+        rebuilds=rebuilds,
+    )
+
+
+def _check_same(output: Storage, run: Mapping[str, Any], keys: Mapping[str, Any]) -> None:
+    """Raises OutputError where the configuration or the weights are not those of the set."""
+    found = identity.changes(identity.held_keys(run), keys)
+    changes = [change for change in found if not change.is_code]
+    bounds = {f"quality.{bound.key}" for bound in BOUNDS}
+    if changes and all(change.key in bounds for change in changes):
+        way_out = "; other bounds for a finished set: mav regate regate.name=... quality...."
+        refuse(output, changes, way_out)
+    if changes:
+        refuse(output, changes)
+
+
+def _check_finishes(output: Storage, run: Mapping[str, Any], keys: Mapping[str, Any]) -> None:
+    """Raises OutputError where this version would not write what the one that began would."""
+    begun = run["versions"].get("mav_pipeline", "unknown")
+    found = identity.changes(identity.held_keys(run), keys)
+    changes = [*identity.format_changes(run), *(change for change in found if change.is_code)]
+    if changes:
+        listed = "\n  ".join(map(str, changes))
+        raise OutputError(
+            f"output.root={output} was begun by version {begun} of mav_pipeline, and this one, "
+            f"{__version__}, would write other bytes into it:\n  {listed}\n"
+            f"finish it with version {begun}, or build anew into another output.root; whatever "
+            "reads sets reads it as before"
         )
-    renews = before is not None and plan != before
-    return Prepared(output, run or begun, plan, held, renews, run is not None, pending, rebuilds)
+    if begun != __version__:
+        _log.warning("this build was begun by version %s, this is %s", begun, __version__)
 
 
 def _discovered(config: RunConfig, before: Plan | None) -> Plan:
@@ -195,7 +133,7 @@ def _resumed(built: BuiltSet, found: Plan, rebuild: str) -> tuple[Plan, list[Sha
             "where its size or time has (on S3 its etag): copy inputs as cp -p does"
         )
     if changes:
-        _refuse(built.storage, [f"{uri} {what}" for uri, what in changes.items()], hint)
+        refuse(built.storage, [f"{uri} {what}" for uri, what in changes.items()], hint)
     left = [shard for shard in plan.shards if shard.name not in done or shard.name in again]
     return plan, left, again
 
@@ -207,39 +145,16 @@ def _read(output: Storage, name: str) -> bytes | None:
         return None
 
 
-def _flat_identity(identity: dict[str, Any]) -> dict[str, Any]:
-    return {f"weights.{key}": value for key, value in identity.items()}
-
-
 def _refuse_foreign(output: Storage) -> None:
     try:
-        stranger = next((e.name for e in output.entries() if not layout.is_ours(e.name)), None)
+        foreign = next((e.name for e in output.entries() if not layout.is_ours(e.name)), None)
         anything = next((e.name for e in output.entries() if e.name[0] != "."), None)
     except FileNotFoundError:
         return
     except OSError as error:
         raise OutputError(f"output.root={output} cannot be listed: {error.strerror}") from error
-    if stranger or anything:
+    if foreign or anything:
         raise OutputError(
-            f"output.root={output} is not empty and has no {layout.RUN}, so it is not ours "
-            f"(it holds {stranger or anything}); name a new or an empty folder"
+            f"output.root={output} is not empty and has no {layout.RUN}, so no build "
+            f"began it (it holds {foreign or anything}); name a new or an empty folder"
         )
-
-
-def _refuse(output: Storage, changes: Sequence[str], hint: str = "") -> None:
-    more = [f"and {len(changes) - _NAMED} more"] if len(changes) > _NAMED else []
-    listed = "\n  ".join([*changes[:_NAMED], *more])
-    raise OutputError(
-        f"output.root={output} holds another build; it differs in\n  {listed}\n"
-        f"undo that, or name another output.root{hint}"
-    )
-
-
-def _versions() -> dict[str, str]:
-    versions = {"mav_pipeline": __version__, "python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return versions

@@ -17,7 +17,7 @@ from mav_pipeline.media.masks import decode_rle, rle_box
 from mav_pipeline.quality import motion, picture
 from mav_pipeline.quality.region import Box, crop, grow, margin, reach, view
 from mav_pipeline.quality.rule import quality
-from mav_pipeline.schema import SCORES, AlphaFrame, Frame, Mask, Rle, Seams
+from mav_pipeline.schema import SCORE_NAMES, AlphaFrame, Frame, Mask, Rle, Seams
 
 _DIGITS = 6  # scores are rounded so that equal mattes give equal rows
 _EVERY = 3  # pictures are looked at on the first and every third frame: they cost most
@@ -148,42 +148,7 @@ class Scorer:
             self._sums[key] = self._sums.get(key, 0.0) + value
 
     def scores(self, seams: Seams) -> dict[str, float | None]:
-        """All of ``SCORES``; None where a score has nothing to look at.
-
-        The zone is what lies near an edge of matte or mask, F and B the mean colours of object and
-        background around a pixel. Of alpha and mask at source resolution:
-
-        - outside_mass [0, 1]: share of the alpha that lies beyond the dilated mask. A matte that
-          leaks. FACTS: at most .025 on the VideoMaMa authors' good clips.
-        - core_loss [0, 1]: mean 1 - alpha inside the eroded mask. A matte with holes.
-        - area_ratio >= 0: sum of alpha over area of the mask.
-        - mask_iou [0, 1]: intersection over union of alpha >= .5 with the mask.
-        - softness [0, 1]: share of the border zone with alpha in (.05, .95).
-        - visibility [0, 1]: share of frames whose alpha is a tenth of the mask or more.
-        - truncation >= 0: solid alpha on the frame's border, in perimeters of a square as large.
-
-        From frame to frame, full scores only:
-
-        - flicker >= 0: change of alpha from frame to frame that the mask does not make, over alpha.
-        - seam_ratio >= 0: mean |delta alpha| at window borders over that at no border at all.
-        - chunk_seam_ratio >= 0: the same at the borders of decode chunks.
-        - area_jitter [0, 1]: mean |change| of area_ratio over its size. Frames that drop or pulse.
-        - motion_flicker >= 0: change of alpha along the optical flow where colours agree, / alpha.
-
-        Of the picture, full scores only, in views of at most ``VIEW_PIXELS``:
-
-        - speckle [0, 1]: share of alpha that a 3 x 3 median changes, at source resolution. Noise.
-        - band_width >= 0: integral of 4 a (1 - a) across the edge, / sqrt(object area).
-        - band_entropy [0, 1]: mean binary entropy of alpha in the zone.
-        - edge_alignment [-1, 1]: correlation of the gradients of alpha and of the alpha that F and
-          B give a pixel's colour. 1: every edge of the matte is one of the picture.
-        - edge_gain: slope of the latter on the former. Above 1 alpha is blurred, below too hard.
-        - colour_over, colour_under >= 0: alpha above and below what F, B and their spread can
-          explain, / alpha. Background taken in, object left out.
-        - compositing >= 0: mean |I - a F - (1 - a) B| in the zone over mean |F - B|.
-        - sharpness >= 0: mean |Laplacian| over mean |gradient| of the picture in the zone.
-        - quality [0, 1]: see ``rule``; None for basic scores, and where no picture was given.
-        """
+        """All of ``schema.SCORES``, which says what each means; None where one sees nothing."""
         s = self._sums
         values = {
             "outside_mass": _ratio(s, "outside", "alpha"),
@@ -210,7 +175,7 @@ class Scorer:
         }
         found = {key: _rounded(value) for key, value in values.items()}
         found["quality"] = _rounded(quality(found)) if "looks" in s else None
-        return {key: found[key] for key in SCORES}
+        return {name: found[name] for name in SCORE_NAMES}
 
     @property
     def motion(self) -> float | None:

@@ -14,19 +14,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mav_pipeline.dataset.columns import MEANINGS
-from mav_pipeline.report.gates import Gate
+from mav_pipeline.report.bounds import Limit
+from mav_pipeline.schema.scores import SCORE
 
 PLOT_WIDTH, PLOT_HEIGHT = 320, 110  # of a histogram's plot, in SVG units
 _BINS = 32
-_ROOM = 1.15  # the axis goes on a little behind the outermost gate
+_ROOM = 1.15  # the axis goes on a little behind the outermost limit
 _TAIL = 99.5  # percentile at which an axis ends where the largest value is _FAR times as large;
 _FAR = 1.5  # the last bin then gathers what lies beyond
 _ROUND = (1, 1.2, 1.6, 2, 2.4, 3, 4, 5, 6, 8, 10)  # an axis ends at one of these, times 10^n
 _UNITS = ((3600, "h"), (60, "min"), (1, "s"))
 _LEAST_END = 1e-3  # of an axis all of whose values are 0
-
-_WHOLE = ("mask_iou", "softness", "visibility", "band_entropy", "edge_alignment", "quality")  # to 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +63,7 @@ class Histogram:
     """Columns over an axis, and the same in words and numbers for those who do not see them.
 
     Attributes:
-        gates: lines drawn through the plot.
+        limits: lines drawn through the plot.
         peak: what the highest column stands for.
         heads: of ``numbers``, which has a row for each column that is not empty.
     """
@@ -73,7 +71,7 @@ class Histogram:
     title: str
     about: str
     boxes: tuple[Box, ...]
-    gates: tuple[Mark, ...]
+    limits: tuple[Mark, ...]
     ticks: tuple[Mark, ...]
     peak: str
     summary: str
@@ -107,20 +105,20 @@ def parts(counts: Mapping[str, int]) -> tuple[Bar, ...]:
 
 
 def histogram(
-    score: str, values: Mapping[str, NDArray[np.float64]], gates: Sequence[Gate]
+    score: str, values: Mapping[str, NDArray[np.float64]], limits: Sequence[Limit]
 ) -> Histogram | None:
     """The histogram of one score, stacked by status; None where no masklet has the score.
 
     Args:
         values: by status, NaN where the score is missing.
-        gates: of this score.
+        limits: of this score.
     """
     known = {status: found[~np.isnan(found)] for status, found in values.items()}
     together = np.concatenate(list(known.values()))
     if not together.size:
         return None
-    about = MEANINGS[score]
-    end = 1.0 if score in _WHOLE else _end(together, gates)
+    about = SCORE[score].meaning
+    end = 1.0 if SCORE[score].axis == "whole" else _end(together, limits)
     edges = np.linspace(0, end, _BINS + 1)
     counts = {s: np.histogram(np.clip(v, 0, end), edges)[0] for s, v in known.items()}
     sums = np.sum(list(counts.values()), axis=0)
@@ -133,10 +131,10 @@ def histogram(
         title=score,
         about=about[0].upper() + about[1:],
         boxes=tuple(_boxes(counts, sums.max())),
-        gates=tuple(_mark(gate, end) for gate in gates),
+        limits=tuple(_mark(limit, end) for limit in limits),
         ticks=_ticks(number(0), number(end / 2), last),
         peak=f"up to {_masklets(int(sums.max()))} a bar",
-        summary=_summary(together, gates),
+        summary=_summary(together, limits),
         heads=(score, *counts),
         numbers=_numbers(names, counts),
     )
@@ -161,7 +159,7 @@ def rate(times_s: NDArray[np.float64], frames: NDArray[np.float64]) -> Histogram
         title="rate over time",
         about="Alpha frames per second, by the times of the receipts",
         boxes=tuple(_boxes({"plain": per_s}, per_s.max() or 1.0)),
-        gates=(),
+        limits=(),
         ticks=_ticks("0", _duration(span / 2), _duration(span)),
         peak=f"up to {per_s.max():,.1f} a second",
         summary=f"{mean:,.1f} alpha frames per second, over {_duration(span)}",
@@ -170,11 +168,11 @@ def rate(times_s: NDArray[np.float64], frames: NDArray[np.float64]) -> Histogram
     )
 
 
-def _end(values: NDArray[np.float64], gates: Sequence[Gate]) -> float:
-    """Where an axis ends: a round number behind all gates and the values, or most of them."""
+def _end(values: NDArray[np.float64], limits: Sequence[Limit]) -> float:
+    """Where an axis ends: a round number behind all limits and the values, or most of them."""
     tail, largest = float(np.percentile(values, _TAIL)), float(values.max())
     shown = largest if largest <= _FAR * tail else tail
-    end = max(shown, *(gate.limit * _ROOM for gate in gates), _LEAST_END)
+    end = max(shown, *(limit.value * _ROOM for limit in limits), _LEAST_END)
     power = 10.0 ** np.floor(np.log10(end))
     return float(next(step for step in _ROUND if step * power >= end * (1 - 1e-9)) * power)
 
@@ -210,21 +208,21 @@ def _ticks(first: str, middle: str, last: str) -> tuple[Mark, ...]:
     )
 
 
-def _mark(gate: Gate, end: float) -> Mark:
-    x = PLOT_WIDTH * min(1.0, gate.limit / end)
-    text = f"{'max' if gate.upper else 'min'} {number(gate.limit)}"
-    # A lower gate's text to the left and an upper one's to the right, so that they never meet.
-    if gate.upper:
+def _mark(limit: Limit, end: float) -> Mark:
+    x = PLOT_WIDTH * min(1.0, limit.value / end)
+    text = f"{'max' if limit.upper else 'min'} {number(limit.value)}"
+    # A lower limit's text to the left and an upper one's to the right, so that they never meet.
+    if limit.upper:
         return Mark(round(x, 1), text, "end" if x > 0.75 * PLOT_WIDTH else "start")
     return Mark(round(x, 1), text, "start" if x < 0.25 * PLOT_WIDTH else "end")
 
 
-def _summary(values: NDArray[np.float64], gates: Sequence[Gate]) -> str:
+def _summary(values: NDArray[np.float64], limits: Sequence[Limit]) -> str:
     low, middle, high = (number(float(v)) for v in np.percentile(values, (0, 50, 100)))
     text = f"{_masklets(values.size)}: lowest {low}, median {middle}, highest {high}"
-    for gate in gates:
-        beyond = values > gate.limit if gate.upper else values < gate.limit
-        text += f"; {np.count_nonzero(beyond):,} beyond {gate.key}={number(gate.limit)}"
+    for limit in limits:
+        beyond = values > limit.value if limit.upper else values < limit.value
+        text += f"; {np.count_nonzero(beyond):,} beyond {limit.key}={number(limit.value)}"
     return text
 
 

@@ -10,10 +10,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from mav_pipeline.report.gates import Gate
-from mav_pipeline.schema import SCORES
+from mav_pipeline.report.bounds import Limit
+from mav_pipeline.schema import SCORE_NAMES
 
-_COLUMNS = ("key", "masklet", "shard", "status", "reasons", *SCORES)
+_COLUMNS = ("key", "masklet", "shard", "status", "reasons", *SCORE_NAMES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Choice:
 
     Attributes:
         groups: why it was chosen: of ``worst``, ``best``, ``borderline`` and ``random``.
-        strain: how far it has gone towards the gate that it is closest to: 1 is at the gate.
+        strain: how far it has gone towards the limit that it is closest to: 1 is at the limit.
     """
 
     groups: tuple[str, ...]
@@ -41,27 +41,27 @@ class Choice:
 
 
 def choose(
-    rows: pa.Table, gates: Sequence[Gate], count: int, *, stored: NDArray[np.bool_]
+    rows: pa.Table, limits: Sequence[Limit], count: int, *, stored: NDArray[np.bool_]
 ) -> list[Choice]:
     """At most ``count`` masklets of the manifest, a part of them each
 
     - the worst and the best by quality, where there is none by their strain,
-    - the closest to a gate, on either side of it,
+    - the closest to a limit, on either side of it,
     - any, in the order of a hash of their names; these fill the places that are left.
 
     Args:
         stored: of each row, whether a shard holds its alpha.
     """
     table = rows.select(_COLUMNS)
-    scores = {score: table[score].to_numpy().astype(np.float64) for score in SCORES}
-    strain = _strain(scores, gates, len(stored))
+    scores = {score: table[score].to_numpy().astype(np.float64) for score in SCORE_NAMES}
+    strain = _strain(scores, limits, len(stored))
     there = np.flatnonzero(stored)
     quality = scores["quality"] if not np.isnan(scores["quality"][there]).all() else -strain
     # A masklet without a quality, in a set that has some, is neither the best nor the worst.
     ranked = there[~np.isnan(quality[there])]
     ranked = ranked[np.argsort(quality[ranked], kind="stable")]
     groups = {"worst": ranked, "best": ranked[::-1]}
-    if gates:
+    if limits:
         distance = np.abs(np.log(np.maximum(strain[there], np.finfo(float).tiny)))
         groups["borderline"] = there[np.argsort(distance, kind="stable")]
     each, chosen = count // (len(groups) + 1), dict[int, list[str]]()
@@ -75,12 +75,12 @@ def choose(
 
 
 def _strain(
-    scores: Mapping[str, NDArray[np.float64]], gates: Sequence[Gate], count: int
+    scores: Mapping[str, NDArray[np.float64]], limits: Sequence[Limit], count: int
 ) -> NDArray[np.float64]:
-    """Of each row, how far it has gone towards the gate that it is closest to."""
+    """Of each row, how far it has gone towards the limit that it is closest to."""
     strain = np.zeros(count)
-    for gate in gates:
-        strain = np.fmax(strain, gate.strain(scores[gate.score]))
+    for limit in limits:
+        strain = np.fmax(strain, limit.strain(scores[limit.score]))
     return strain
 
 
@@ -101,5 +101,5 @@ def _choice(table: pa.Table, index: int, groups: Sequence[str], strain: float) -
         status=row["status"],
         reasons=tuple(row["reasons"] or ()),
         strain=strain,
-        scores={score: row[score] for score in SCORES},
+        scores={score: row[score] for score in SCORE_NAMES},
     )

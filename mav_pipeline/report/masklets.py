@@ -16,28 +16,28 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mav_pipeline.report.gates import Gate
-from mav_pipeline.schema import SCORES
+from mav_pipeline.report.bounds import Limit
+from mav_pipeline.schema import SCORE_NAMES
 
 #: Values of scores that a page holds at most, 6 MB of it: 90,000 masklets have all scores, the
-#: 190,000 of SA-V the quality, those with gates and six more; the manifest has them all.
+#: 190,000 of SA-V the quality, those with limits and six more; the manifest has them all.
 _VALUES = 2_000_000
 _PLAIN = ("key", "masklet", "status", "error", "shard", "width", "height", "fps")
 _COUNTS = ("frames", "visible_frames")
 
 
-def in_order(gates: Sequence[Gate]) -> list[str]:
-    """All scores: quality, those with gates, the others."""
-    return list(dict.fromkeys(("quality", *(gate.score for gate in gates), *SCORES)))
+def in_order(limits: Sequence[Limit]) -> list[str]:
+    """All scores: quality, those with limits, the others."""
+    return list(dict.fromkeys(("quality", *(limit.score for limit in limits), *SCORE_NAMES)))
 
 
-def pack(rows: pa.Table, gates: Sequence[Gate]) -> str:
-    """Base64 of a zlib stream of JSON: ``rows``, ``gates``, ``columns`` and ``scores`` by name."""
-    scores = [score for score in in_order(gates) if rows[score].null_count < rows.num_rows]
-    room = max(1 + len(gates), _VALUES // max(1, rows.num_rows))
+def pack(rows: pa.Table, limits: Sequence[Limit]) -> str:
+    """Base64 of a zlib stream of JSON: ``rows``, ``limits``, ``columns`` and ``scores`` by name."""
+    scores = [score for score in in_order(limits) if rows[score].null_count < rows.num_rows]
+    room = max(1 + len(limits), _VALUES // max(1, rows.num_rows))
     document = {
         "rows": rows.num_rows,
-        "gates": [{"score": g.score, "limit": g.limit, "upper": g.upper} for g in gates],
+        "limits": [{"score": one.score, "limit": one.value, "upper": one.upper} for one in limits],
         "columns": {
             **{name: rows[name].to_pylist() for name in (*_PLAIN, *_COUNTS)},
             "reasons": pc.binary_join(pc.fill_null(rows["reasons"], []), ", ").to_pylist(),

@@ -27,6 +27,7 @@ from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.built import BuiltSet
 from mav_pipeline.dataset.final import is_indexed
 from mav_pipeline.dataset.gates import read_gate
+from mav_pipeline.report.bounds import Limit, limits_of
 from mav_pipeline.report.charts import (
     PLOT_HEIGHT,
     PLOT_WIDTH,
@@ -39,11 +40,11 @@ from mav_pipeline.report.charts import (
     rate,
 )
 from mav_pipeline.report.choose import choose
-from mav_pipeline.report.gates import Gate, gates_of
 from mav_pipeline.report.masklets import in_order, pack
 from mav_pipeline.report.pictures import Sheet, sheets
-from mav_pipeline.schema import RunReport, ShardReceipt
+from mav_pipeline.schema import JUDGED, MASKLET_STATUSES, RunReport, ShardReceipt
 from mav_pipeline.schema.errors import OutputError
+from mav_pipeline.schema.statuses import stored as stored_statuses
 
 _ERROR_ROWS = 100  # of the table of failures, which is there without the script too
 _REASON_ROWS = 40
@@ -58,11 +59,11 @@ def write_report(built: BuiltSet, config: ReportConfig) -> None:
     Raises:
         OutputError: a receipt, a manifest or the gate cannot be read.
     """
-    as_built, run = built.rows(), built.run["config"]
-    kept = ["accepted", "rejected"] if run["quality"]["keep_rejected"] else ["accepted"]
+    as_built = built.rows()
+    kept = stored_statuses(built.keep_rejected)
     stored = pc.and_(pc.is_in(as_built["status"], pa.array(kept)), as_built["masklet"].is_valid())
     rows, quality = _judged(built, as_built, config.gate)
-    gates, report, receipts = gates_of(quality), built.report(), built.receipts()
+    limits, report, receipts = limits_of(quality), built.report(), built.receipts()
     script, style = _own("report.js"), _own("report.css")
     page = _template().render(
         name=str(built.storage).rstrip("/").rpartition("/")[2],
@@ -73,20 +74,20 @@ def write_report(built: BuiltSet, config: ReportConfig) -> None:
         report=report,
         run=built.run,
         gate=config.gate,
-        gates_on=quality["enabled"],
+        rejects=quality["enabled"],
         clips=parts({key: n for key, n in report.clips.items() if key != "planned"}),
         masklets=parts(_masklets(rows)),
         reasons=_reasons(rows),
         failures=_failed(rows).slice(0, _ERROR_ROWS).to_pylist(),
         failed=_failed(rows).num_rows,
         unpublished=list(built.failures().values()),
-        histograms=_histograms(rows, gates),
+        histograms=_histograms(rows, limits),
         plot=(PLOT_WIDTH, PLOT_HEIGHT),
-        sheets=_sheets(built, rows, np.asarray(stored), gates, config),
+        sheets=_sheets(built, rows, np.asarray(stored), limits, config),
         rows=rows.num_rows,
-        packed=pack(rows, gates),
+        packed=pack(rows, limits),
         facts=_facts(built.run),
-        shown_scores=list(dict.fromkeys(("quality", *(gate.score for gate in gates)))),
+        shown_scores=list(dict.fromkeys(("quality", *(limit.score for limit in limits)))),
         stages=_stages(report),
         busy_rate=_busy_rate(report),
         rate=_rate_over_time(receipts.values()),
@@ -172,7 +173,7 @@ def _rate_over_time(receipts: Iterable[ShardReceipt]) -> Histogram | None:
 
 def _masklets(rows: pa.Table) -> dict[str, int]:
     found = Counter(rows.filter(rows["masklet"].is_valid())["status"].to_pylist())
-    return {status: found[status] for status in ("accepted", "rejected", "skipped", "failed")}
+    return {status: found[status] for status in MASKLET_STATUSES}
 
 
 def _reasons(rows: pa.Table) -> tuple[Bar, ...]:
@@ -189,12 +190,12 @@ def _failed(rows: pa.Table) -> pa.Table:
     return rows.filter(pc.equal(rows["status"], "failed"))
 
 
-def _histograms(rows: pa.Table, gates: tuple[Gate, ...]) -> list[Histogram]:
+def _histograms(rows: pa.Table, limits: tuple[Limit, ...]) -> list[Histogram]:
     found = []
-    by_status = {s: rows.filter(pc.equal(rows["status"], s)) for s in ("accepted", "rejected")}
-    for score in in_order(gates):
+    by_status = {s: rows.filter(pc.equal(rows["status"], s)) for s in JUDGED}
+    for score in in_order(limits):
         values = {s: t[score].to_numpy().astype(np.float64) for s, t in by_status.items()}
-        own = [gate for gate in gates if gate.score == score]
+        own = [limit for limit in limits if limit.score == score]
         if (made := histogram(score, values, own)) is not None:
             found.append(made)
     return found
@@ -204,15 +205,14 @@ def _sheets(
     built: BuiltSet,
     rows: pa.Table,
     stored: NDArray[np.bool_],
-    gates: tuple[Gate, ...],
+    limits: tuple[Limit, ...],
     config: ReportConfig,
 ) -> list[Sheet]:
     source = built.run["config"]["source"]
     return sheets(
         built.storage,
         {name: layout.data(receipt.tar.name) for name, receipt in built.receipts().items()},
-        choose(rows, gates, config.masklets, stored=stored),
+        choose(rows, limits, config.masklets, stored=stored),
         frames=config.frames,
         max_pixels=source["max_pixels"],
-        frame_step=source["frame_step"],
     )

@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import base64
 import itertools
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
 
-from mav_pipeline.dataset.sample import alpha_frames, rgb_frames
+from mav_pipeline.dataset.sample import alpha_frames, read_document, rgb_frames
 from mav_pipeline.dataset.shards import read_samples
 from mav_pipeline.media.decode import decode_video
 from mav_pipeline.media.masks import decode_rle, parse_rle
 from mav_pipeline.media.sizing import SizeRule, scale
 from mav_pipeline.report.choose import Choice
 from mav_pipeline.schema import AlphaFrame, Frame, Frames
+from mav_pipeline.schema.document import MaskletDocument
 from mav_pipeline.schema.errors import InputError
 from mav_pipeline.storage import Storage
 
@@ -70,7 +69,6 @@ def sheets(
     *,
     frames: int,
     max_pixels: int,
-    frame_step: int,
 ) -> list[Sheet]:
     """A sheet of each choice, in their order.
 
@@ -78,10 +76,9 @@ def sheets(
         tars: path of each published shard's tar.
         frames: shown of each masklet.
         max_pixels: a stored video with larger frames is not decoded.
-        frame_step: video frames from one annotated frame to the next.
     """
     found: dict[tuple[str, str], Sheet] = {}
-    reader = _Reader(frames, max_pixels, frame_step)
+    reader = _Reader(frames, max_pixels)
     for shard in sorted({choice.shard for choice in choices}):
         wanted: dict[str, list[Choice]] = {}
         for choice in choices:
@@ -107,7 +104,6 @@ def sheets(
 class _Reader:
     frames: int
     max_pixels: int
-    frame_step: int
 
     def clip(self, members: Mapping[str, bytes], choices: Sequence[Choice]) -> list[Sheet]:
         """Sheets of masklets of one sample, whose RGB is decoded once."""
@@ -126,23 +122,23 @@ class _Reader:
             return None
         decoded = decode_video(
             video,
-            step=self.frame_step,
+            step=sample.document.step,
             annotated=len(sample.numbers),
-            rule=sample.rule,
+            sizing=sample.sizing,
             max_pixels=self.max_pixels,
             jpegs=False,
         )
-        if list(decoded.indices) != sample.numbers:
+        if decoded.indices != sample.numbers:
             raise ValueError("rgb.mp4 has other frames than the json names")
         return decoded.frames
 
     def _sheet(self, sample: _Sample, rgb: Frames | None, choice: Choice) -> Sheet:
-        entry = sample.masklets[choice.masklet]
-        visible = [place for place, shown in enumerate(entry["visible"]) if shown]
+        masklet = sample.document.masklet(choice.masklet)
+        visible = [place for place, shown in enumerate(masklet.visible) if shown]
         count = min(self.frames, len(visible))
         places = [visible[int((i + 0.5) * len(visible) / count)] for i in range(count)]
         alphas = sample.alpha(choice.masklet, places)
-        masks = [sample.mask(entry, place) for place in places]
+        masks = [sample.mask(masklet, place) for place in places]
         if rgb is not None:
             images = [rgb[place] for place in places]
         else:
@@ -155,15 +151,12 @@ class _Sample:
     """The members of a sample, decoded where somebody asks; all pixels at working size."""
 
     def __init__(self, members: Mapping[str, bytes]) -> None:
-        document = json.loads(members["json"])
-        self.members = members
-        self.numbers: list[int] = document["frame_indices"]
-        self.masklets: dict[str, Any] = {entry["name"]: entry for entry in document["masklets"]}
+        self.members, self.document = members, read_document(members)
+        self.numbers = self.document.frame_indices
         self.has_rgb = any(name.startswith("rgb.") for name in members)
-        self._height, self._width = document["height"], document["width"]
         pixels = min(_WORK_PIXELS, _WORK_BYTES // (3 * max(1, len(self.numbers))))
-        self.rule = SizeRule(mode="fit", max_pixels=pixels, width=1, height=1)
-        self._size = self.rule(self._height, self._width)
+        self.sizing = SizeRule(mode="fit", max_pixels=pixels, width=1, height=1)
+        self._size = self.sizing(*self.document.shape)
 
     def alpha(self, name: str, places: Sequence[int]) -> dict[int, AlphaFrame]:
         """Alpha at the given places, which ascend."""
@@ -175,11 +168,11 @@ class _Sample:
             found[place] = self._scaled(alpha)
         return found
 
-    def mask(self, entry: Mapping[str, Any], place: int) -> AlphaFrame:
+    def mask(self, masklet: MaskletDocument, place: int) -> AlphaFrame:
         """The mask at a visible place, as 0 and 255 and what scaling makes of them."""
-        rle = parse_rle(entry["mask"][place], self._height, self._width, role="mask")
+        rle = parse_rle(masklet.mask[place], *self.document.shape, role="mask")
         if rle is None:
-            raise ValueError(f"mask of {entry['name']} is empty on a visible frame")
+            raise ValueError(f"mask of {masklet.name} is empty on a visible frame")
         return self._scaled(decode_rle(rle).view(np.uint8) * np.uint8(255))
 
     def image(self, place: int) -> Frame:
@@ -187,8 +180,8 @@ class _Sample:
         return self._scaled(next(rgb_frames(self.members, [self.numbers[place]])))
 
     def _scaled(self, image: Frame) -> Frame:
-        if image.shape[:2] != (self._height, self._width):
-            size = f"{self._width}x{self._height}"
+        if image.shape[:2] != self.document.shape:
+            size = f"{self.document.width}x{self.document.height}"
             raise ValueError(f"an image is {image.shape[1]}x{image.shape[0]}, the json says {size}")
         return scale(image, self._size)
 

@@ -65,11 +65,11 @@ class Table {
     this.form.score.closest("fieldset").hidden = !this.form.score.length;
   }
 
-  // what is shown: name and outcome, sizes, then quality, scores with gates and the one asked for
+  // what is shown: name and outcome, sizes, then quality, scores with limits and the one asked for
   columns() {
-    const { columns, scores, gates } = this.set;
+    const { columns, scores, limits } = this.set;
     const asked = this.form.score.value;
-    const names = new Set(["quality", ...gates.map((gate) => gate.score), asked]);
+    const names = new Set(["quality", ...limits.map((limit) => limit.score), asked]);
     return [
       { name: "masklet", values: this.names, cell: (name, row) => make("a", { href: clipLink(columns.key[row]) }, name) },
       { name: "status", values: columns.status, cell: pill },
@@ -157,7 +157,7 @@ function gallery() {
 // the view of a clip
 
 function clipView(set, key) {
-  const { columns, scores, gates } = set;
+  const { columns, scores, limits } = set;
   const rows = columns.key.flatMap((other, row) => (other === key ? [row] : []));
   byId("clip-title").textContent = key;
   if (!rows.length) return [make("p", {}, "There is no such clip in this set.")];
@@ -174,14 +174,14 @@ function clipView(set, key) {
     return cells.every((text) => text === "") ? "" : make("tr", {},
       make("th", { scope: "row" }, name), make("td", {}, limit), ...cells.map((text) => make("td", {}, text)));
   };
-  const bounds = (score) => gates.filter((gate) => gate.score === score);
+  const bounds = (score) => limits.filter((limit) => limit.score === score);
   const limits = (score) =>
-    bounds(score).map((gate) => `${gate.upper ? "max" : "min"} ${number(gate.limit)}`).join(", ");
+    bounds(score).map((limit) => `${limit.upper ? "max" : "min"} ${number(limit.limit)}`).join(", ");
   const beyond = (score, value) => value !== null &&
-    bounds(score).some((gate) => (gate.upper ? value > gate.limit : value < gate.limit));
+    bounds(score).some((limit) => (limit.upper ? value > limit.limit : value < limit.limit));
   const table = make("table", { class: "lines" },
-    make("caption", {}, "Its masklets; ✕ marks what lies beyond a gate"),
-    make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "masklet"), make("th", { scope: "col" }, "gate"),
+    make("caption", {}, "Its masklets; ✕ marks what lies beyond a limit"),
+    make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "masklet"), make("th", { scope: "col" }, "limit"),
       ...rows.map((row) => make("th", { scope: "col" }, columns.masklet[row] ?? "whole clip")))),
     make("tbody", {},
       line("status", (row) => pill(columns.status[row])),

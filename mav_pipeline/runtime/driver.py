@@ -18,7 +18,8 @@ from mav_pipeline.config import RunConfig
 from mav_pipeline.dataset.built import BuiltSet
 from mav_pipeline.dataset.final import finalize, is_final
 from mav_pipeline.dataset.receipts import forget_failure, record_failure
-from mav_pipeline.planning.preflight import Prepared, prepare
+from mav_pipeline.planning.begin import Prepared
+from mav_pipeline.planning.preflight import prepare
 from mav_pipeline.report import write_report
 from mav_pipeline.runtime.local import LocalPool
 from mav_pipeline.runtime.queue import Lost, ShardQueue, Task
@@ -54,21 +55,23 @@ def build(config: RunConfig) -> RunReport:
 
 def _built(prepared: Prepared, config: RunConfig) -> RunReport:
     start, frames = time.monotonic(), 0
-    pending = [Task(s, rebuild=s.name in prepared.rebuilds) for s in prepared.pending]
     with _stop_on_signals() as (stop, listen):
-        if not pending:
-            built = prepared.begin()
+        if not prepared.pending:
+            built = prepared.begin().built
         else:
-            with contextlib.closing(open_pool(config, prepared.fingerprint)) as pool:
-                pool.start()
-                listen()  # ray.init has put its own handler in the place of ours
-                built = prepared.begin()
-                forget(built, pending)
+            with contextlib.closing(open_pool(prepared.config)) as pool:
+                facts = pool.start()
+                listen()  # ray.init has put its own handlers in their place
+                begun = prepared.begin(facts)
+                built = begun.built
+                pool.begin(begun.config, begun.stamp)
+                tasks = [Task(s, rebuild=s.name in prepared.rebuilds) for s in prepared.pending]
+                forget(built, tasks)
                 title = f"mav build {config.output.root}"
                 with open_display(title, config.runtime.progress_s) as show:
-                    shows = [show, *_telemetry(config, prepared.fingerprint)]
-                    frames = run_shards(pool, pending, built, config, stop, shows)
-        if pending or not is_final(built):
+                    shows = [show, *_telemetry(config, begun.stamp.fingerprint)]
+                    frames = run_shards(pool, tasks, built, config, stop, shows)
+        if prepared.pending or not is_final(built):
             write_report(built, replace(config.report, gate=None))  # gates are of finished sets
             finalize(built)
         return built.report(wall_s=time.monotonic() - start, built_frames=frames)
@@ -80,15 +83,15 @@ def over_budget(report: RunReport, config: RunConfig) -> bool:
     return report.clips["failed"] > allowed
 
 
-def open_pool(config: RunConfig, fingerprint: str) -> WorkerPool:
+def open_pool(config: RunConfig) -> WorkerPool:
     """The pool that ``config.runtime`` names. Raises ConfigError where ray is not installed."""
     if config.runtime.name == "local":
-        return LocalPool(config, fingerprint)
+        return LocalPool(config)
     try:
         from mav_pipeline.runtime.ray.pool import RayPool
     except ModuleNotFoundError as error:
         raise lacks("runtime=ray", "ray") from error
-    return RayPool(config, fingerprint)
+    return RayPool(config)
 
 
 def _telemetry(config: RunConfig, fingerprint: str) -> list[Show]:

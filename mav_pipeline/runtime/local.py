@@ -9,7 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from mav_pipeline.config import RunConfig
 from mav_pipeline.runtime.queue import Task
 from mav_pipeline.runtime.workers import Outcome, PoolState, open_builder
-from mav_pipeline.schema import ShardReceipt
+from mav_pipeline.schema import BackendFacts, ShardReceipt, Stamp
 from mav_pipeline.schema.errors import ShardError
 
 _IN_FLIGHT = 2  # one being matted, the next one loading
@@ -18,20 +18,25 @@ _IN_FLIGHT = 2  # one being matted, the next one loading
 class LocalPool:
     """Builds in threads of this process; see ``WorkerPool``."""
 
-    def __init__(self, config: RunConfig, fingerprint: str) -> None:
-        self._builder = open_builder(config, fingerprint)
+    def __init__(self, config: RunConfig) -> None:
+        self._builder = open_builder(config)
+        self._stamp: Stamp | None = None
         self._pool = ThreadPoolExecutor(_IN_FLIGHT, thread_name_prefix="mav-build")
         self._running: dict[Future[ShardReceipt], Task] = {}
 
-    def start(self) -> None:
-        self._builder.setup()
+    def start(self) -> BackendFacts:
+        return self._builder.setup()
+
+    def begin(self, config: RunConfig, stamp: Stamp) -> None:
+        self._stamp = stamp
 
     def has_room(self, outstanding: int) -> bool:
         return len(self._running) < _IN_FLIGHT
 
     def submit(self, task: Task) -> None:
         build = functools.partial(self._builder.build, rebuild=task.rebuild)
-        self._running[self._pool.submit(build, task.spec, task.attempt)] = task
+        assert self._stamp is not None, "begin comes first"
+        self._running[self._pool.submit(build, task.spec, self._stamp, task.attempt)] = task
 
     def wait(self, timeout_s: float) -> list[Outcome]:
         if not self._running:  # every shard left waits for another attempt

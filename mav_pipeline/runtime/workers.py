@@ -1,4 +1,4 @@
-"""What the driver asks of those who build: a seam with two sides, ``local`` and ``cluster``."""
+"""What the driver asks of those who build; ``local`` and ``ray.pool`` are the two answers."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Protocol
 from mav_pipeline.build.record import Progress
 from mav_pipeline.build.shard import ShardBuilder
 from mav_pipeline.config import RunConfig
-from mav_pipeline.matting import open_backend
+from mav_pipeline.matting.registry import BACKENDS, open_backend
 from mav_pipeline.runtime.queue import Lost, Task
-from mav_pipeline.schema import ShardReceipt
+from mav_pipeline.schema import BackendFacts, ShardReceipt, Stamp
 from mav_pipeline.schema.errors import ShardError
-from mav_pipeline.sources import open_source
+from mav_pipeline.sources.registry import SOURCES, open_source
 from mav_pipeline.storage import open_output
 
 
@@ -44,11 +44,19 @@ class PoolState:
 class WorkerPool(Protocol):
     """Builds shards, a bounded number at a time."""
 
-    def start(self) -> None:
-        """Gets at least one worker ready, its backend set up.
+    def start(self) -> BackendFacts:
+        """Gets at least one worker ready, its backend set up; tells what came of that.
 
         Raises:
             SetupError: the backend or the cluster cannot do what the config asks.
+        """
+        ...
+
+    def begin(self, config: RunConfig, stamp: Stamp) -> None:
+        """Says which set is built, once, before the first task.
+
+        Args:
+            config: nothing in it is ``auto`` that reaches a byte; workers that start later take it.
         """
         ...
 
@@ -77,12 +85,20 @@ class WorkerPool(Protocol):
         ...
 
 
-def open_builder(config: RunConfig, fingerprint: str) -> ShardBuilder:
-    """The builder that each worker runs; opens no file, loads nothing."""
+def open_builder(config: RunConfig) -> ShardBuilder:
+    """The builder that each worker runs; opens no file, loads nothing.
+
+    Raises:
+        ConfigError: what the source or the backend needs is not installed here.
+    """
+    SOURCES.check_installed(config.source.name)
+    BACKENDS.check_installed(config.matting.name)
+    backend = BACKENDS.get(config.matting.name)
     return ShardBuilder(
         config=config,
         source=open_source(config),
         backend=open_backend(config.matting, config.storage.endpoint_url),
         output=open_output(config),
-        fingerprint=fingerprint,
+        reasons=(*SOURCES.get(config.source.name).reasons, *backend.reasons),
+        packages=backend.packages,
     )

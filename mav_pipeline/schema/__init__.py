@@ -1,10 +1,13 @@
 """The values that flow through the pipeline, one way, frozen.
 
-    inputs   FileRef -> ClipRef -> ShardSpec
-    mattes   Clip + Masklet -> Matte -> Verdict
-    records  Sample -> ShardReceipt -> RunReport
+    inputs      FileRef -> ClipRef -> ShardSpec
+    mattes      LoadedClip (Clip + Masklets, frames) -> Matte -> Verdict
+    document    SampleDocument, the json of a sample
+    records     Sample -> ShardReceipt -> RunReport
 
-Knows nothing of files, clouds, Ray or models.
+The tables that all else is made from stand here too: scores, statuses, reasons, errors, and what
+changed in which format (version). So do the extension points: interfaces, and the registry that
+other packages add to. Knows nothing of files, clouds, Ray or models.
 """
 
 from __future__ import annotations
@@ -18,15 +21,14 @@ from mav_pipeline.schema.inputs import (
     ShardSpec,
 )
 from mav_pipeline.schema.mattes import (
-    SCORES,
     Alpha,
     AlphaFrame,
     Clip,
     Frame,
     Frames,
+    LoadedClip,
     Mask,
     Masklet,
-    MaskletStatus,
     Masks,
     Matte,
     MatteFailure,
@@ -37,25 +39,44 @@ from mav_pipeline.schema.mattes import (
 )
 from mav_pipeline.schema.records import (
     STAGES,
+    BackendFacts,
     DataFile,
     RunReport,
     Sample,
     ShardFailure,
     ShardReceipt,
 )
+from mav_pipeline.schema.scores import SCORE_NAMES, SCORES
+from mav_pipeline.schema.statuses import (
+    CLIP_STATUSES,
+    JUDGED,
+    MASKLET_STATUSES,
+    ClipStatus,
+    MaskletStatus,
+    ProblemStatus,
+)
+from mav_pipeline.schema.version import FORMAT, Stamp
 
 __all__ = [
+    "CLIP_STATUSES",
+    "FORMAT",
+    "JUDGED",
+    "MASKLET_STATUSES",
     "SCORES",
+    "SCORE_NAMES",
     "STAGES",
     "Alpha",
     "AlphaFrame",
+    "BackendFacts",
     "Clip",
     "ClipMeasure",
     "ClipRef",
+    "ClipStatus",
     "DataFile",
     "FileRef",
     "Frame",
     "Frames",
+    "LoadedClip",
     "Mask",
     "Masklet",
     "MaskletStatus",
@@ -64,6 +85,7 @@ __all__ = [
     "MatteFailure",
     "Plan",
     "Problem",
+    "ProblemStatus",
     "Rle",
     "RunReport",
     "Sample",
@@ -71,6 +93,7 @@ __all__ = [
     "ShardFailure",
     "ShardReceipt",
     "ShardSpec",
+    "Stamp",
     "Verdict",
     "WorkingSize",
 ]

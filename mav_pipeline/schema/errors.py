@@ -1,4 +1,4 @@
-"""The error tree: who is to blame decides what happens next.
+"""The error tree: who is to blame decides what happens next. Every deliberate error is in it.
 
 MavError
   SetupError         the set-up is wrong: exit 2, before the first clip
@@ -7,14 +7,18 @@ MavError
   InputError         the data is wrong: a failed or skipped row, never a retry
   TransientError     something passed: retried with back-off and a cap
   BackendError       the backend could not matte this masklet: a failed row
+  ShardError         a shard could not be built: tried again, or recorded in failures/
+  ChangedError       a file is another version than was asked for (an OSError too)
+  TruthError         a frame of truth cannot be compared: a problem of the evaluation
   Interrupted        somebody asked us to stop: exit 130, resumable
+
+Beside it, pure code raises ValueError for what its callers give it, ``assert`` states what a
+programmer got wrong, and storage raises OSError where a place fails or refuses.
 """
 
 from __future__ import annotations
 
-from typing import Literal
-
-Status = Literal["failed", "skipped"]
+from mav_pipeline.schema.statuses import ProblemStatus
 
 
 class MavError(Exception):
@@ -50,7 +54,7 @@ class InputError(MavError):
     """
 
     def __init__(
-        self, reason: str, cause: str, *, role: str, stage: str, status: Status = "failed"
+        self, reason: str, cause: str, *, role: str, stage: str, status: ProblemStatus = "failed"
     ) -> None:
         super().__init__(reason, cause)
         self.reason, self.cause, self.role, self.stage, self.status = (
@@ -69,7 +73,9 @@ class InputError(MavError):
         return _input_error, (self.reason, self.cause, self.role, self.stage, self.status)
 
 
-def _input_error(reason: str, cause: str, role: str, stage: str, status: Status) -> InputError:
+def _input_error(
+    reason: str, cause: str, role: str, stage: str, status: ProblemStatus
+) -> InputError:
     return InputError(reason, cause, role=role, stage=stage, status=status)
 
 
@@ -113,3 +119,20 @@ class ShardError(MavError):
 
 class Interrupted(MavError):
     """The run was asked to stop; whatever is not published is built by the next run."""
+
+
+class ChangedError(MavError, OSError):
+    """A file is not the version that was asked for."""
+
+
+class TruthError(MavError):
+    """A frame of truth that cannot be compared.
+
+    Args:
+        kind: of problem, as ``evaluate.result.PROBLEMS`` has it.
+        what: was found.
+    """
+
+    def __init__(self, kind: str, what: str) -> None:
+        super().__init__(kind, what)
+        self.kind, self.what = kind, what

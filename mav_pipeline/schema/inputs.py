@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+
+from mav_pipeline.schema.statuses import ProblemStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class FileRef:
 class Problem:
     """Why a clip or a masklet is not matted: ``status``, a stable ``reason`` and a message."""
 
-    status: Literal["failed", "skipped"]
+    status: ProblemStatus
     reason: str
     message: str
 

@@ -1,15 +1,17 @@
-"""The two seams: where clips come from, and what turns their masks into mattes."""
+"""The two main extension points: where clips come from, and what turns their masks into mattes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from mav_pipeline.schema import (
     Clip,
     ClipMeasure,
     ClipRef,
+    Frame,
+    LoadedClip,
     Masklet,
     Matte,
     MatteFailure,
@@ -55,11 +57,14 @@ class Source(Protocol):
         """
         ...
 
-    def load(self, ref: ClipRef, rule: Sizing) -> Clip:
-        """Reads, checks and decodes one clip at the working size of ``rule``.
+    def load(self, ref: ClipRef, sizing: Sizing) -> LoadedClip:
+        """Reads and checks one clip: its facts and masks, then its frames in time order.
+
+        Args:
+            sizing: to the working size, at which the frames come.
 
         Raises:
-            InputError: the data is wrong; the caller makes it a row.
+            InputError: the data is wrong; the caller makes it a row. The frames may raise it too.
             OSError: the storage failed; the caller may retry.
         """
         ...
@@ -68,15 +73,13 @@ class Source(Protocol):
 class MattingBackend(Protocol):
     """Turns binary masks into alpha. Construct cheaply, load in ``setup``, free in ``close``."""
 
-    name: str
-
     @property
     def multiple(self) -> int:
-        """Both sides of the arrays it takes are multiples of this; valid before ``setup``."""
+        """Both sides of the frames it takes are multiples of this; valid before ``setup``."""
         ...
 
-    def identity(self) -> dict[str, Any]:
-        """What of it reaches pixels beyond the config: ``{"unet": sha256, ...}``; may read weights.
+    def identity(self) -> dict[str, str]:
+        """sha256 of each of its weights by name; may read them. Empty where it has none.
 
         Raises:
             SetupError: something it needs is missing or wrong.
@@ -91,13 +94,25 @@ class MattingBackend(Protocol):
         """
         ...
 
-    def matte(self, clip: Clip, masklets: Sequence[Masklet]) -> Iterator[Matte | MatteFailure]:
-        """Yields each masklet's alpha in blocks; blocks of one masklet ascend.
+    def settings(self) -> dict[str, str]:
+        """What those of its settings came to that were ``auto``, by key; valid after ``setup``."""
+        ...
 
-        A masklet that cannot be matted yields one ``MatteFailure`` and no block after it.
+    def matte(
+        self, clip: Clip, frames: Iterator[Frame], masklets: Sequence[Masklet]
+    ) -> Iterator[Matte | MatteFailure]:
+        """Yields the masklets' alpha in blocks; those of one masklet ascend.
+
+        Best in time order, masklets interleaved, so that a long clip need not be held; the caller
+        takes any order. A masklet that cannot be matted yields one ``MatteFailure`` and no block
+        after it.
 
         Depends on clip, masklet and config alone: not on the worker, on earlier clips, nor on
         which other masklets are asked for. Frames without a mask are left out.
+
+        Args:
+            frames: (clip.size.pad_height, clip.size.pad_width, 3) of each annotated frame, in time
+                order; taken as they are needed, and never written to.
 
         Raises:
             BackendError: this clip cannot be matted, and a retry would not help.

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mav_pipeline.schema.inputs import Problem
+from mav_pipeline.schema.statuses import MaskletStatus
 
 Frames = NDArray[np.uint8]  # (T, H, W, 3) RGB
 Frame = NDArray[np.uint8]  # (H, W, 3) RGB
@@ -17,32 +17,6 @@ Alpha = NDArray[np.uint8]  # (T, H, W), 255 = opaque
 AlphaFrame = NDArray[np.uint8]  # (H, W), 255 = opaque
 Mask = NDArray[np.bool_]  # (H, W)
 Masks = NDArray[np.bool_]  # (T, H, W)
-
-MaskletStatus = Literal["accepted", "rejected", "skipped", "failed"]
-SCORES = (
-    "outside_mass",
-    "core_loss",
-    "area_ratio",
-    "mask_iou",
-    "softness",
-    "flicker",
-    "seam_ratio",
-    "chunk_seam_ratio",
-    "visibility",
-    "truncation",
-    "area_jitter",
-    "speckle",
-    "band_width",
-    "band_entropy",
-    "edge_alignment",
-    "edge_gain",
-    "colour_over",
-    "colour_under",
-    "compositing",
-    "motion_flicker",
-    "sharpness",
-    "quality",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +68,13 @@ class Masklet:
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """A decoded clip.
+    """The facts of a clip and its masks; its frames come beside it, see ``LoadedClip``.
 
     Attributes:
         width, height: source resolution as displayed (rotation applied).
         fps: of the source video, not of the annotated frames.
         frame_indices: source frame number of each annotated frame.
-        size: how ``frames`` relate to the source pixels.
-        frames: (T, size.pad_height, size.pad_width, 3) RGB, annotated frames only.
+        size: how the frames that a backend sees relate to the source pixels.
         rgb: what the sample stores as RGB: (extension, bytes) members.
     """
 
@@ -113,8 +86,19 @@ class Clip:
     environment: str | None
     masklets: tuple[Masklet, ...]
     size: WorkingSize
-    frames: Frames
     rgb: tuple[tuple[str, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedClip:
+    """A clip, and its annotated frames in time order; they can be gone through once.
+
+    Attributes:
+        frames: each (clip.size.pad_height, clip.size.pad_width, 3) RGB.
+    """
+
+    clip: Clip
+    frames: Iterable[Frame]
 
 
 @dataclass(frozen=True, slots=True)

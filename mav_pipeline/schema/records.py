@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from mav_pipeline.schema.version import FORMAT, check_format
+
 STAGES = ("decode", "matting", "score", "encode", "publish")
 
 
@@ -49,17 +51,41 @@ class ShardReceipt:
     published_at: str
     reasons: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    format: int = FORMAT
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """Format 1 does not say that it is one."""
+        document = asdict(self)
+        if self.format == 1:
+            del document["format"]
+        return document
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> ShardReceipt:
-        """Raises KeyError or TypeError where ``data`` is not a receipt."""
-        fields = dict(data)
+        """Raises KeyError, TypeError or ValueError where ``data`` is no receipt, or a later one."""
+        fields = {**data, "format": check_format(data, "the receipt")}
         fields["tar"], fields["manifest"] = DataFile(**data["tar"]), DataFile(**data["manifest"])
         fields["notes"] = tuple(data.get("notes", ()))
         return cls(**fields)
+
+
+@dataclass(frozen=True, slots=True)
+class BackendFacts:
+    """What a worker that has set its backend up knows, and a driver may not.
+
+    Attributes:
+        settings: what settings of the backend that were ``auto`` came to, by key: ``device``.
+        weights: sha256 of what it loaded, by name.
+        versions: of the packages that it computes with.
+    """
+
+    settings: Mapping[str, str] = field(default_factory=dict)
+    weights: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    def same_bytes(self, other: BackendFacts) -> bool:
+        """Whether both make the same bytes, as far as settings and weights say."""
+        return (self.settings, self.weights) == (other.settings, other.weights)
 
 
 @dataclass(frozen=True, slots=True)

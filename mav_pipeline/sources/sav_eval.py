@@ -12,14 +12,17 @@ from __future__ import annotations
 import io
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass as plain_dataclass
+from dataclasses import field
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
+from pydantic.dataclasses import dataclass
 
-from mav_pipeline.config import SourceConfig
+from mav_pipeline.config import Rgb, SourceConfig
+from mav_pipeline.config.types import STRICT, Positive
 from mav_pipeline.media.decode import MIN_SIDE
 from mav_pipeline.media.images import encode_jpeg
 from mav_pipeline.media.masks import encode_rle, read_png
@@ -30,6 +33,7 @@ from mav_pipeline.schema import (
     ClipRef,
     FileRef,
     Frame,
+    LoadedClip,
     Masklet,
     Plan,
     Problem,
@@ -37,6 +41,8 @@ from mav_pipeline.schema import (
 )
 from mav_pipeline.schema.errors import InputError
 from mav_pipeline.schema.interfaces import Discovery, Sizing
+from mav_pipeline.sources import sav
+from mav_pipeline.sources.kind import SourceKind
 from mav_pipeline.sources.listing import (
     Tear,
     guard_bytes,
@@ -52,18 +58,24 @@ from mav_pipeline.storage import Storage, read_ref
 _VOID = 255  # palette label of pixels that no object owns
 
 
-@dataclass(slots=True)
+@plain_dataclass(slots=True)
 class _Files:
     frames: list[FileRef] = field(default_factory=list)
     masks: list[FileRef] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+class SavEvalConfig(SourceConfig):
+    """``fps``: the rate, which images do not record; see ``SourceConfig`` for the rest."""
+
+    masklets: Literal["gt"]
+    fps: Positive
+
+
 class SavEval:
     """The ``sav_eval`` source."""
 
-    def __init__(
-        self, storage: Storage, config: SourceConfig, rgb: Literal["source", "jpeg", "none"]
-    ) -> None:
+    def __init__(self, storage: Storage, config: SavEvalConfig, rgb: Rgb) -> None:
         self._storage, self._config, self._rgb = storage, config, rgb
 
     def discover(self, plan: Plan | None = None) -> Discovery:
@@ -100,7 +112,7 @@ class SavEval:
             return ClipMeasure(objects, count, objects * count, first.size)
         return ClipMeasure(len(owners), count, len(masks), first.size)
 
-    def load(self, ref: ClipRef, rule: Sizing) -> Clip:
+    def load(self, ref: ClipRef, sizing: Sizing) -> LoadedClip:
         """See ``Source.load``."""
         guard_bytes(ref.files, self._config)
         frames = {_number(file): file for file in ref.role("frame")}
@@ -124,12 +136,12 @@ class SavEval:
                     cause = f"frame {number} is {image.shape[1]}x{image.shape[0]}, the first "
                     cause += f"{shape[1]}x{shape[0]}"
                     raise InputError("size_changes", cause, role="frame", stage="decode")
-                images.append(scale(image, rule(*shape)))
+                images.append(scale(image, sizing(*shape)))
                 if self._rgb == "jpeg" and kind == "png":
                     data, kind = encode_jpeg(image), "jpg"
             rgb.append((f"rgb.{number:05d}.{kind}", data))
         assert shape is not None
-        return Clip(
+        clip = Clip(
             video_id=ref.video_id,
             width=shape[1],
             height=shape[0],
@@ -137,10 +149,10 @@ class SavEval:
             frame_indices=indices,
             environment=None,
             masklets=tuple(self._masklets(ref, indices, shape)),
-            size=rule(*shape),
-            frames=np.stack(images),
+            size=sizing(*shape),
             rgb=() if self._rgb == "none" else tuple(rgb),
         )
+        return LoadedClip(clip, images)
 
     def _image(self, data: bytes, ref: FileRef) -> Frame:
         try:
@@ -266,3 +278,15 @@ def _objects(
     else:
         for label in np.unique(labels[labels > 0]).tolist():
             yield label, labels == label
+
+
+KIND = SourceKind(
+    name="sav_eval",
+    about="`JPEGImages*/` and `Annotations*/` as in SA-V val and test, DAVIS, YouTube-VOS",
+    config=SavEvalConfig,
+    open=SavEval,
+    licence=sav.LICENCE,
+    credit=sav.CREDIT,
+    cites=sav.CITES,
+    tags=sav.TAGS,
+)

@@ -9,15 +9,20 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass as plain_dataclass
 from typing import Any, Literal
 
-from mav_pipeline.config import SourceConfig
+from pydantic.dataclasses import dataclass
+
+from mav_pipeline.config import Rgb, SourceConfig
+from mav_pipeline.config.types import STRICT, Count
 from mav_pipeline.media.decode import DecodedVideo, decode_video
 from mav_pipeline.media.masks import parse_rle
-from mav_pipeline.schema import Clip, ClipMeasure, ClipRef, Masklet, Plan, Problem
+from mav_pipeline.schema import Clip, ClipMeasure, ClipRef, LoadedClip, Masklet, Plan, Problem
 from mav_pipeline.schema.errors import InputError
 from mav_pipeline.schema.interfaces import Discovery, Sizing
+from mav_pipeline.sources import sav
+from mav_pipeline.sources.kind import SourceKind
 from mav_pipeline.sources.listing import (
     Found,
     Tear,
@@ -34,7 +39,7 @@ from mav_pipeline.storage import Storage, read_ref
 _SUFFIXES = {".mp4": "video", "_manual.json": "manual", "_auto.json": "auto"}
 
 
-@dataclass(frozen=True, slots=True)
+@plain_dataclass(frozen=True, slots=True)
 class _Annotation:
     """One checked json: ``frames[i][j]`` is the unparsed RLE of object ``ids[j]`` on frame i."""
 
@@ -58,12 +63,18 @@ class _Annotation:
         return height, width
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+class SavTrainConfig(SourceConfig):
+    """Annotated frame i is video frame i x ``frame_step``; see ``SourceConfig`` for the rest."""
+
+    masklets: Literal["manual", "auto", "both"]
+    frame_step: Count
+
+
 class SavTrain:
     """The ``sav_train`` source."""
 
-    def __init__(
-        self, storage: Storage, config: SourceConfig, rgb: Literal["source", "jpeg", "none"]
-    ) -> None:
+    def __init__(self, storage: Storage, config: SavTrainConfig, rgb: Rgb) -> None:
         self._storage, self._config, self._rgb = storage, config, rgb
         both = config.masklets == "both"
         self._kinds = ("manual", "auto") if both else (config.masklets,)
@@ -119,7 +130,7 @@ class SavTrain:
             turned_away=Counter(m.problem.reason for m in masklets if m.problem is not None),
         )
 
-    def load(self, ref: ClipRef, rule: Sizing) -> Clip:
+    def load(self, ref: ClipRef, sizing: Sizing) -> LoadedClip:
         """See ``Source.load``."""
         annotations, count = self._annotations(ref)
         data = read_ref(self._storage, ref.role("video")[0])
@@ -127,13 +138,13 @@ class SavTrain:
             data,
             step=self._config.frame_step,
             annotated=count,
-            rule=rule,
+            sizing=sizing,
             max_pixels=self._config.max_pixels,
             jpegs=self._rgb == "jpeg",
         )
         height, width, count = video.height, video.width, len(video.indices)
         masklets = [m for a in annotations for m in self._masklets(a, height, width, count)]
-        return Clip(
+        clip = Clip(
             video_id=ref.video_id,
             width=width,
             height=height,
@@ -142,9 +153,9 @@ class SavTrain:
             environment=annotations[0].environment,
             masklets=tuple(masklets),
             size=video.size,
-            frames=video.frames,
             rgb=self._members(data, video),
         )
+        return LoadedClip(clip, video.frames)
 
     def _annotations(self, ref: ClipRef) -> tuple[list[_Annotation], int]:
         """The asked jsons of a clip, and how many frames they annotate."""
@@ -223,3 +234,16 @@ def _parse(data: bytes, role: str) -> _Annotation:
         raise bad("masklet_size_bucket must hold texts")
     environment = environment if isinstance(environment, str) else None
     return _Annotation(role, frames, ids, buckets, height, width, environment)
+
+
+KIND = SourceKind(
+    name="sav_train",
+    about="`{id}.mp4` beside `{id}_manual.json` / `{id}_auto.json` as in SA-V, in folders "
+    "however deep",
+    config=SavTrainConfig,
+    open=SavTrain,
+    licence=sav.LICENCE,
+    credit=sav.CREDIT,
+    cites=sav.CITES,
+    tags=sav.TAGS,
+)

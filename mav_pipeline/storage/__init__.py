@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from mav_pipeline.storage.base import Changed, Storage, read_ref
+from mav_pipeline.storage.base import Storage, read_ref
 from mav_pipeline.storage.local import LocalStorage
 from mav_pipeline.storage.location import open_output, open_storage
 from mav_pipeline.storage.names import Entry, Upload, is_temporary, temporary_name
 from mav_pipeline.storage.s3 import S3Storage
 
 __all__ = [
-    "Changed",
     "Entry",
     "LocalStorage",
     "S3Storage",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from mav_pipeline.schema import FileRef
-from mav_pipeline.schema.errors import InputError
+from mav_pipeline.schema.errors import ChangedError, InputError
 from mav_pipeline.storage.names import Entry, Upload
 
 
@@ -44,7 +44,7 @@ class Storage(Protocol):
 
         Raises:
             FileNotFoundError: it is gone.
-            Changed: it is another version.
+            ChangedError: it is another version.
         """
         ...
 
@@ -94,10 +94,6 @@ class Storage(Protocol):
         ...
 
 
-class Changed(OSError):
-    """A file is not the version that was asked for."""
-
-
 def read_ref(storage: Storage, ref: FileRef) -> bytes:
     """The bytes of an input file, if it is still the one that was planned.
 
@@ -111,7 +107,7 @@ def read_ref(storage: Storage, ref: FileRef) -> bytes:
 
     try:
         data = storage.read_range(ref.uri, ref.offset, ref.size, ref.version)
-    except Changed as error:
+    except ChangedError as error:
         raise wrong("changed", "changed since the plan was made") from error
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
         raise wrong("missing", "is gone since the plan was made") from error

@@ -13,8 +13,7 @@ from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
-from mav_pipeline.schema.errors import OutputError
-from mav_pipeline.storage.base import Changed
+from mav_pipeline.schema.errors import ChangedError, OutputError
 from mav_pipeline.storage.names import Entry, Upload, temporary_name
 
 _PLACE_ATTEMPTS = 3
@@ -74,7 +73,7 @@ class LocalStorage:
     def read_range(self, name: str, offset: int, count: int, version: str) -> bytes:
         with self.open(name) as file:
             if str(os.fstat(file.fileno()).st_mtime_ns) != version:
-                raise Changed(errno.ESTALE, "another version", name)
+                raise ChangedError(errno.ESTALE, "another version", name)
             file.seek(offset)
             return file.read(count)
 

@@ -17,8 +17,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from mav_pipeline.schema.errors import OutputError
-from mav_pipeline.storage.base import Changed
+from mav_pipeline.schema.errors import ChangedError, OutputError
 from mav_pipeline.storage.names import Entry, Upload, temporary_name
 from mav_pipeline.storage.ranged import RangedFile
 from mav_pipeline.storage.s3_errors import ATTEMPTS, as_os_errors, attempts, error_code
@@ -99,7 +98,7 @@ class S3Storage:
     def read_range(self, name: str, offset: int, count: int, version: str) -> bytes:
         if count == 0:  # HTTP knows no empty range
             if self._head(name)["ETag"].strip('"') != version:
-                raise Changed(errno.ESTALE, f"{self.uri}/{name}: another version")
+                raise ChangedError(errno.ESTALE, f"{self.uri}/{name}: another version")
             return b""
         return self._get(name, offset, count, version)
 
@@ -251,7 +250,7 @@ class S3Storage:
                         Bucket=self._bucket, Key=self._key(name), Body=data, **condition
                     )
                     return True
-            except Changed:
+            except ChangedError:
                 return self._holds(name, data)
         raise AssertionError
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from mav_pipeline.storage.base import Changed
+from mav_pipeline.schema.errors import ChangedError
 
 ATTEMPTS = 6  # of a request, by botocore, and of a body that breaks off, by us
 _GONE = ("404", "NoSuchKey", "NotFound", "NoSuchUpload")
@@ -34,7 +34,7 @@ def as_os_errors(what: str, *, retry: bool) -> Iterator[None]:
     conditional write that met another: with ``retry`` these end the block without an error.
 
     Raises:
-        FileNotFoundError, PermissionError, Changed: the server says so.
+        FileNotFoundError, PermissionError, ChangedError: the server says so.
         OSError: EIO, for all else.
     """
     from boto3.exceptions import Boto3Error
@@ -55,7 +55,7 @@ def as_os_errors(what: str, *, retry: bool) -> Iterator[None]:
         if code in _GONE:
             raise FileNotFoundError(errno.ENOENT, f"{what}: no such object") from error
         if code in _OTHER_VERSION:
-            raise Changed(errno.ESTALE, text) from error
+            raise ChangedError(errno.ESTALE, text) from error
         raise OSError(errno.EACCES if code in _DENIED else errno.EIO, text) from error
     except (BotoCoreError, Boto3Error) as error:
         broke_off = isinstance(

@@ -20,12 +20,12 @@ import numpy as np
 
 from mav_pipeline.cli import load_config
 from mav_pipeline.evaluate.strata import Shape, motion_group, resolution_group, size_group
-from mav_pipeline.matting import open_backend
+from mav_pipeline.matting.registry import open_backend
 from mav_pipeline.media.masks import decode_rle, encode_rle, read_png
 from mav_pipeline.quality import Scorer
 from mav_pipeline.schema import Alpha, Clip, Masklet, Masks, MatteFailure, Seams
 from mav_pipeline.schema.interfaces import MattingBackend
-from mav_pipeline.sources import open_source
+from mav_pipeline.sources.registry import open_source
 from mav_pipeline.synthetic import render
 from mav_pipeline.synthetic.degrade import DEGRADATIONS
 

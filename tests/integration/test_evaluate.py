@@ -25,7 +25,7 @@ def built(root: Path, source: Path, matting: str) -> Path:
 
 
 def evaluated(root: Path, truth: Path) -> Any:
-    done = mav("evaluate", f"output.root={root}", f"gt.root={truth}", "--json")
+    done = mav("evaluate", f"output.root={root}", f"evaluate.root={truth}", "--json")
     assert done.code == 0, done.stderr
     assert "overall" in done.stderr
     assert len(done.stdout.splitlines()) == 1
@@ -85,7 +85,9 @@ def test_bad_truth_is_named_and_leaves_the_others_as_they_were(
     assert found["masklets"][1:] == whole["masklets"][4:]
 
 
-@pytest.mark.parametrize("words", [(), ("gt.root=/nowhere",), ("gt.root=.", "gt.layout=vhim60")])
+@pytest.mark.parametrize(
+    "words", [(), ("evaluate.root=/nowhere",), ("evaluate.root=.", "evaluate.layout=vhim60")]
+)
 def test_no_truth_is_exit_2_and_writes_nothing(
     sets: dict[str, Path], tmp_path: Path, words: tuple[str, ...]
 ) -> None:
@@ -93,7 +95,7 @@ def test_no_truth_is_exit_2_and_writes_nothing(
     shutil.copytree(sets["binary"], root, ignore=shutil.ignore_patterns("evaluation"))
     done = mav("evaluate", f"output.root={root}", *words, "--json")
     assert (done.code, done.stdout) == (2, "")
-    assert "gt.root" in done.stderr
+    assert "evaluate.root" in done.stderr
     assert not (root / "evaluation").exists()
 
 

@@ -19,7 +19,7 @@ from mav_pipeline.dataset.built import BuiltSet
 from mav_pipeline.dataset.final import finalize
 from mav_pipeline.dataset.regate import regate
 from mav_pipeline.report import write_report
-from mav_pipeline.schema import SCORES
+from mav_pipeline.schema import SCORE_NAMES
 from tests.fakes import FakeBackend, build_set, config, listed_set, moving_box, write_clip
 
 FLAGS = (
@@ -108,7 +108,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> BuiltSet:
             "frames": 12,
             "visible_frames": 12,
             "mean_area": 0.1,
-            **dict.fromkeys(SCORES, 0.5),
+            **dict.fromkeys(SCORE_NAMES, 0.5),
             "quality": (number * 7919 % 10_000) / 10_000,
         }
         for number in range(10_000)

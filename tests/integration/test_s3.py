@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from mav_pipeline.storage import Changed, S3Storage
+from mav_pipeline.schema.errors import ChangedError
+from mav_pipeline.storage import S3Storage
 from tests import proxy, seaweed
 
 from .console import REPOSITORY, Done, mav, shard_bytes, start
@@ -343,7 +344,7 @@ def test_a_large_file_arrives_whole_and_is_read_whole(storage: S3Storage, tmp_pa
     (entry,) = storage.entries("shards")
     assert storage.read_range(entry.name, 5, 9 << 20, entry.version) == data[5 : 5 + (9 << 20)]
     assert storage.read_range(entry.name, len(data) - 3, 10, entry.version) == data[-3:]
-    with pytest.raises(Changed):
+    with pytest.raises(ChangedError):
         storage.read_range(entry.name, 0, 10, "0" * 32)
 
 

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from mav_pipeline.quality.rule import HALF, TERMS, estimated_error, load_weights, quality
-from mav_pipeline.schema import SCORES
+from mav_pipeline.schema import SCORE_NAMES
 from scripts.calibration import cases
 from scripts.calibration.damages import FIT, JUDGE, Case
 from scripts.calibration.fit import auc, fit
 from scripts.calibration.judge import Judged
 
 FITTED, JUDGED = cases.PLANS["fit"], cases.PLANS["judge"]
-BEST = {**dict.fromkeys(SCORES), "quality": None}
+BEST = {**dict.fromkeys(SCORE_NAMES), "quality": None}
 
 
 def test_no_clip_is_fitted_and_judged() -> None:

@@ -21,7 +21,7 @@ from mav_pipeline.schema import Clip, Sample, Verdict
 from tests.fakes import memory_clip, moving_box
 
 PROVENANCE = {"fingerprint": "f" * 64, "backend": "fake", "seed": 42}
-SCORES = {"outside_mass": 0.0, "flicker": None}
+SCORE_NAMES = {"outside_mass": 0.0, "flicker": None}
 
 
 def clip() -> Clip:
@@ -40,7 +40,7 @@ def sample(
         for index, rle in enumerate(masklet.rles):
             alpha = np.full((source.height, source.width), 100 + index if rle else 0, np.uint8)
             writer.write(change(alpha))
-        stored.append(StoredMasklet(masklet, Verdict("accepted", (), SCORES), writer.close()))
+        stored.append(StoredMasklet(masklet, Verdict("accepted", (), SCORE_NAMES), writer.close()))
     return encode_sample(source, stored, PROVENANCE)
 
 
@@ -73,7 +73,7 @@ def test_the_json_is_the_contracts() -> None:
     assert second["visible"] == [True, False, True]
     assert second["mask"][1] is None
     assert second["mask"][0]["size"] == [48, 64]
-    assert second["scores"] == SCORES
+    assert second["scores"] == SCORE_NAMES
 
 
 def test_json_keys_are_sorted_and_the_bytes_are_the_same_each_time() -> None:

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from mav_pipeline.config import FINGERPRINTED, LOCATIONS, RunConfig
+from mav_pipeline.config import FINGERPRINTED, RunConfig
+from mav_pipeline.matting.registry import BACKENDS
 from mav_pipeline.schema.errors import ConfigError
+from mav_pipeline.sources.registry import SOURCES
 from tests.fakes import config
 
 
@@ -15,26 +17,32 @@ from tests.fakes import config
     ("overrides", "message"),
     [
         ({"source.masklets": "gt"}, "source.masklets must be manual or auto or both, not 'gt'"),
-        ({"source.name": "sav_eval"}, "source.masklets must be gt, not 'manual'"),
+        (
+            {"source.name": "sav_eval", "source.masklets": "manual"},
+            "source.masklets must be gt, not",
+        ),
         ({"source.max_pixels": 0}, "source.max_pixels must be at least 1, not 0"),
         ({"source.max_frames": 0}, "source.max_frames"),
         ({"source.max_bytes": 0}, "source.max_bytes"),
         ({"source.frame_step": 0}, "source.frame_step"),
         ({"source.min_area": -1}, "source.min_area must be at least 0"),
-        ({"source.limit": 0}, "source.limit must be null or >= 1, not 0"),
-        ({"source.fps": 0}, "source.fps must be above 0"),
+        ({"source.limit": 0}, "source.limit must be at least 1 or null, not 0"),
+        ({"source.name": "sav_eval", "source.fps": 0}, "source.fps must be above 0"),
         ({"matting.window": 0}, "matting.window must be at least 1"),
         ({"matting.overlap": 24}, "matting.overlap .* below matting.window, not 24"),
         ({"matting.overlap": -1}, "matting.overlap"),
         ({"matting.threads": 0}, "matting.threads"),
-        ({"matting.band": -0.1}, "matting.band "),
-        ({"matting.band_min": 0}, "matting.band_min"),
-        ({"matting.band_min": 5, "matting.band_max": 4}, "matting.band_max .* matting.band_min"),
-        ({"output.clips_per_shard": 0}, "output.clips_per_shard must be from 1 to 10000"),
-        ({"output.clips_per_shard": 10_001}, "output.clips_per_shard"),
+        ({"matting.name": "closed_form", "matting.band": -0.1}, "matting.band must be at least 0"),
+        ({"matting.name": "closed_form", "matting.band_min": 0}, "matting.band_min"),
+        (
+            {"matting.name": "closed_form", "matting.band_min": 5, "matting.band_max": 4},
+            "matting.band_max .* matting.band_min",
+        ),
+        ({"output.clips_per_shard": 0}, "output.clips_per_shard must be at least 1, not 0"),
+        ({"output.clips_per_shard": 10_001}, "output.clips_per_shard must be at most 10000"),
         ({"output.alpha": "fffv1"}, "output.alpha must be ffv1 or png; did you mean 'ffv1'"),
-        ({"quality.max_failed_fraction": 1.5}, "quality.max_failed_fraction must be from 0 to 1"),
-        ({"runtime.num_workers": 0}, "runtime.num_workers must be auto or at least 1"),
+        ({"quality.max_failed_fraction": 1.5}, "quality.max_failed_fraction must be at most 1"),
+        ({"runtime.num_workers": 0}, "runtime.num_workers must be at least 1 or auto"),
         ({"runtime.num_workers": 2}, "runtime.num_workers=2 needs runtime=ray"),
         ({"runtime.max_attempts": 0}, "runtime.max_attempts"),
         ({"runtime.encode_threads": 0}, "runtime.encode_threads"),
@@ -59,14 +67,15 @@ def test_null_means_no_limit() -> None:
 
 def test_a_mapping_and_back_is_the_same_configuration() -> None:
     run = config({"source.include": ["a", "b*"], "matting.name": "closed_form"})
-    assert RunConfig.from_mapping(run.to_mapping()) == run
+    assert RunConfig.from_mapping(run.to_mapping(), sources=SOURCES, backends=BACKENDS) == run
 
 
 def test_the_fingerprint_holds_what_reaches_bytes_and_nothing_else() -> None:
     keys = config().fingerprinted()
     groups = {key.split(".")[0] for key in keys}
     assert groups == set(FINGERPRINTED) == {"source", "matting", "quality", "output"}
-    assert not set(keys) & {*LOCATIONS, "quality.max_failed_fraction"}
+    unhashed = ("source.root", "output.root", "quality.max_failed_fraction")
+    assert not set(keys) & set(unhashed)
     assert {"source.include", "matting.seed", "quality.max_core_loss", "output.rgb"} <= set(keys)
     assert keys["matting.window"] == 24
 

@@ -15,7 +15,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from mav_pipeline.config import GtConfig, VerifyConfig
+from mav_pipeline.config import EvaluateConfig, VerifyConfig
 from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.built import BuiltSet
 from mav_pipeline.dataset.sample import decode_sample
@@ -39,7 +39,7 @@ MASKLETS = [f"sav_00000{clip}/manual_00{item}" for clip in (1, 2, 3) for item in
 
 def evaluated(root: Path, truth: Path, named: Any = "alpha_gt") -> Evaluation:
     built = BuiltSet.open(LocalStorage(root))
-    return evaluate(built, Truth.open(GtConfig(root=str(truth), layout=named), None))
+    return evaluate(built, Truth.open(EvaluateConfig(root=str(truth), layout=named), None))
 
 
 def stored(root: Path) -> Iterator[tuple[str, str, Stack]]:
@@ -265,7 +265,7 @@ def test_a_torn_or_missing_tar_is_named_and_the_others_are_compared(
 
 def test_no_truth_at_all_is_a_setting(small_set: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"gt\.root is not set"):
-        Truth.open(GtConfig(root=None, layout="alpha_gt"), None)
+        Truth.open(EvaluateConfig(root=None, layout="alpha_gt"), None)
     with pytest.raises(ConfigError, match=r"gt\.root=.*nowhere is not a folder"):
         evaluated(small_set, tmp_path / "nowhere")
     with pytest.raises(ConfigError, match=r"gt\.root=.*run\.json is not a folder"):

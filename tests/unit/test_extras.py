@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from mav_pipeline.matting import open_backend
+from mav_pipeline.matting.registry import open_backend
 from mav_pipeline.runtime.driver import open_pool
 from mav_pipeline.schema.errors import ConfigError
 from tests.fakes import config

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from mav_pipeline.cli import VERBS, load_config
-from mav_pipeline.config.values import flatten
+from mav_pipeline.config.parse import flatten
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 LAUNCHER = REPOSITORY / "jobs" / "cluster.yaml"

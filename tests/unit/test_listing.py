@@ -17,7 +17,7 @@ from mav_pipeline.planning.plan import make_plan, select
 from mav_pipeline.schema import ClipRef, Plan
 from mav_pipeline.schema.errors import ConfigError
 from mav_pipeline.schema.interfaces import Discovery, Source
-from mav_pipeline.sources import open_source
+from mav_pipeline.sources.registry import open_source
 from mav_pipeline.sources.sav_eval import SavEval
 from mav_pipeline.sources.sav_train import SavTrain
 from mav_pipeline.storage import LocalStorage, read_ref

@@ -20,7 +20,7 @@ from mav_pipeline.dataset.final import finalize
 from mav_pipeline.dataset.regate import regate
 from mav_pipeline.dataset.sample import decode_sample, masks_of
 from mav_pipeline.dataset.shards import ShardTar, read_samples
-from mav_pipeline.schema import SCORES, Sample
+from mav_pipeline.schema import SCORE_NAMES, Sample
 from mav_pipeline.schema.errors import ConfigError, MavError, OutputError
 from mav_pipeline.storage import LocalStorage
 from mav_pipeline.train.loader import MatteDataset, MatteSample
@@ -236,7 +236,7 @@ def test_crops_are_those_of_a_full_decode(build: Callable[..., Path], rgb: str, 
         (entry,) = (e for e in document["masklets"] if e["name"] == sample["masklet"])
         assert sample["visible"].tolist() == entry["visible"][places]
         assert sample["visible"].any()
-        for score in SCORES:
+        for score in SCORE_NAMES:
             value = entry["scores"].get(score)
             assert sample["scores"][score] == value or (value is None)
         assert ("frames" in sample) == (rgb != "none")

@@ -16,7 +16,7 @@ from mav_pipeline.dataset.manifest import (
     problem_values,
 )
 from mav_pipeline.media.parquet import encode_table
-from mav_pipeline.schema import SCORES, Problem
+from mav_pipeline.schema import SCORE_NAMES, Problem
 from tests.fakes import memory_clip
 
 CONTRACT = (
@@ -36,7 +36,7 @@ def rows() -> list[Row]:
 
 
 def test_the_columns_are_the_contracts() -> None:
-    assert SCHEMA.names == CONTRACT.format(" ".join(SCORES)).split()
+    assert SCHEMA.names == CONTRACT.format(" ".join(SCORE_NAMES)).split()
 
 
 def test_a_masklets_row_says_what_is_known_of_it() -> None:

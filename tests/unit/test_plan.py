@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import string
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,8 +14,6 @@ from mav_pipeline.dataset.plan_file import from_table, to_table
 from mav_pipeline.media.parquet import decode_table, encode_table
 from mav_pipeline.planning.plan import (
     changed_files,
-    changed_keys,
-    fingerprint,
     make_plan,
     renewed,
     select,
@@ -135,25 +132,6 @@ def test_a_table_that_does_not_say_which_tars_there_are_is_no_plan() -> None:
         from_table(table.replace_schema_metadata(None))
 
 
-KEYS = st.dictionaries(st.sampled_from("abcdef"), st.integers(0, 2) | st.none(), max_size=6)
-
-
-@given(KEYS, KEYS)
-def test_changed_keys_are_named_and_no_others(old: dict[str, Any], new: dict[str, Any]) -> None:
-    lines = changed_keys(old, new)
-    same = {key for key in old if key in new and old[key] == new[key]}
-    assert [line.split(":")[0] for line in lines] == sorted({*old, *new} - same)
-
-
-def test_a_changed_key_says_what_it_was_and_is() -> None:
-    old, new = {"a": 1, "b": None, "c": "x"}, {"a": 1, "b": 2, "d": ["y"]}
-    assert changed_keys(old, new) == [
-        "b: was null, now 2",
-        'c: was "x", now unset',
-        'd: was unset, now ["y"]',
-    ]
-
-
 @given(st.data())
 def test_changed_files_are_named_and_no_others(data: st.DataObject) -> None:
     names = data.draw(st.lists(st.sampled_from("abcdefgh"), unique=True, max_size=8))
@@ -183,18 +161,6 @@ def test_every_field_of_a_file_counts_as_a_change(field: str) -> None:
     new = replace(old, files=(replace(old.files[0], **{field: value}), old.files[1]))
     changes = changed_files(make_plan([old], 1, {}), make_plan([new], 1, {}))
     assert changes == {"a.mp4": "has changed"}
-
-
-def test_the_fingerprint_follows_values_not_their_order() -> None:
-    one = fingerprint({"a": 1, "b": (2, 3)}, {"unet": "x"})
-    assert one == fingerprint({"b": (2, 3), "a": 1}, {"unet": "x"})
-    assert len(one) == 64
-    others = [
-        fingerprint({"a": 2, "b": (2, 3)}, {"unet": "x"}),
-        fingerprint({"a": 1, "b": (2, 3)}, {"unet": "y"}),
-        fingerprint({"a": 1, "b": (2, 3), "c": None}, {"unet": "x"}),
-    ]
-    assert len({one, *others}) == 4
 
 
 # repaired inputs

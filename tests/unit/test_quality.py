@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mav_pipeline.media.masks import encode_rle
 from mav_pipeline.quality import Scorer, judge
-from mav_pipeline.schema import SCORES, Alpha, Mask, Masks, Seams
+from mav_pipeline.schema import SCORE_NAMES, Alpha, Mask, Masks, Seams
 from tests.fakes import config, moving_box
 
 H, W = 100, 140
@@ -63,13 +63,13 @@ def test_a_perfect_matte_has_perfect_scores() -> None:
     found = scores(opaque(masks), masks)
     # Its corners are the four pixels that a median takes away.
     expected = {**PERFECT, "visibility": 1, "truncation": 0, "area_jitter": 0, "speckle": 0.01}
-    assert found == {**dict.fromkeys(SCORES), **expected}
+    assert found == {**dict.fromkeys(SCORE_NAMES), **expected}
 
 
 def test_scores_come_in_their_order_and_none_without_frames() -> None:
     nothing = Scorer(full=True)
-    assert nothing.scores(Seams()) == dict.fromkeys(SCORES)
-    assert tuple(nothing.scores(Seams())) == SCORES
+    assert nothing.scores(Seams()) == dict.fromkeys(SCORE_NAMES)
+    assert tuple(nothing.scores(Seams())) == SCORE_NAMES
     assert nothing.motion is None
     assert nothing.mean_area is None
 
@@ -186,7 +186,7 @@ def test_basic_scores_leave_out_what_compares_frames() -> None:
     masks = moving_box(4, side=20)
     found = scores(opaque(masks), masks, full=False, seams=Seams(windows=(2,), count=2))
     expected = {**PERFECT, "flicker": None, "visibility": 1, "truncation": 0}
-    assert found == {**dict.fromkeys(SCORES), **expected}
+    assert found == {**dict.fromkeys(SCORE_NAMES), **expected}
 
 
 def test_motion_and_area_are_relative_to_the_object_and_the_frame() -> None:
@@ -203,7 +203,7 @@ def test_scores_are_rounded() -> None:
         assert value is None or value == round(value, 6)
 
 
-# gates: p0, p5, p50, p95, p100 of the 47 clips that VideoMaMa's authors show (FACTS)
+# gates: p0, p5, p50, p95, p100 of the 47 clips that VideoMaMa's authors show
 
 OUTSIDE = (0.0001, 0.0003, 0.004, 0.017, 0.025)
 CORE = (0.0002, 0.0007, 0.0035, 0.238, 0.462)
@@ -248,7 +248,7 @@ def test_several_gates_give_several_reasons() -> None:
 
 
 def test_no_value_and_no_threshold_pass() -> None:
-    assert judge(dict.fromkeys(SCORES), config().quality).status == "accepted"
+    assert judge(dict.fromkeys(SCORE_NAMES), config().quality).status == "accepted"
     open_gate = config({"quality.max_outside_mass": None}).quality
     assert judge({**PERFECT, "outside_mass": 1.0}, open_gate).status == "accepted"
     flicker = config({"quality.max_flicker": 0.1}).quality

@@ -13,7 +13,7 @@ from mav_pipeline.config import QualityConfig
 from mav_pipeline.media.masks import encode_rle
 from mav_pipeline.quality import Scorer, judge
 from mav_pipeline.quality.region import VIEW_PIXELS, grow, margin, view
-from mav_pipeline.schema import SCORES, Alpha, Frames, Masks, Seams
+from mav_pipeline.schema import SCORE_NAMES, Alpha, Frames, Masks, Seams
 from tests.fakes import config
 
 H, W, T = 96, 128, 5
@@ -168,7 +168,7 @@ def test_sharpness_is_of_the_picture() -> None:
 )
 def test_strange_mattes_have_finite_scores(alphas: Alpha, masks: Masks) -> None:
     found = scores(alphas, masks)
-    assert tuple(found) == SCORES
+    assert tuple(found) == SCORE_NAMES
     assert all(value is None or np.isfinite(value) for value in found.values())
     assert 0 <= found["quality"] <= 1
 

@@ -19,7 +19,7 @@ from mav_pipeline.dataset.final import finalize
 from mav_pipeline.dataset.gates import gates, read_gate
 from mav_pipeline.dataset.regate import regate
 from mav_pipeline.dataset.verify import verify
-from mav_pipeline.schema import SCORES
+from mav_pipeline.schema import SCORE_NAMES
 from mav_pipeline.schema.errors import ConfigError, OutputError
 from mav_pipeline.storage import LocalStorage
 from tests.fakes import FakeBackend, build_set, config, moving_box, write_clip
@@ -91,7 +91,7 @@ def test_any_gates_say_what_building_with_them_would_have(
     rows = kept.rows()
     found = statuses(read_gate(kept.storage, "any").apply(rows))
     for row in rows.to_pylist():
-        scores = {score: row[score] for score in SCORES}
+        scores = {score: row[score] for score in SCORE_NAMES}
         fails = enabled and any(
             (
                 outside is not None and scores["outside_mass"] > outside,

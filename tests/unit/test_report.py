@@ -36,9 +36,9 @@ from mav_pipeline.media.parquet import encode_table
 from mav_pipeline.media.sizing import SizeRule
 from mav_pipeline.planning import plan
 from mav_pipeline.report import masklets, write_report
+from mav_pipeline.report.bounds import Limit, limits_of
 from mav_pipeline.report.charts import PLOT_HEIGHT, PLOT_WIDTH, histogram, rate
 from mav_pipeline.report.choose import Choice, choose
-from mav_pipeline.report.gates import Gate, gates_of
 from mav_pipeline.report.masklets import pack
 from mav_pipeline.schema import (
     Clip,
@@ -322,7 +322,7 @@ def test_gates_are_drawn(tmp_path: Path) -> None:
     page = _page(_build(tmp_path / "set", ("clip_0",), "quality.max_flicker=0.25"))
     for text in ("max 0.05", "max 0.55", "min 0.5", "max 1.5", "max 0.25"):
         assert f">{text}</text>" in page
-    assert page.count('<line class="gate"') == 5
+    assert page.count('<line class="limit"') == 5
 
 
 def test_rejected_masklets_are_pictured_where_they_are_kept(tmp_path: Path) -> None:
@@ -362,7 +362,7 @@ def test_an_unknown_gate_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_histogram_holds_every_masklet_and_its_gates_inside_the_plot() -> None:
-    gate = Gate("outside_mass", "quality.max_outside_mass", 0.05, upper=True)
+    gate = Limit("outside_mass", "quality.max_outside_mass", 0.05, upper=True)
     values = {"accepted": np.array([0.0, 0.01, np.nan]), "rejected": np.array([0.08, 5.0])}
     drawn = histogram("outside_mass", values, [gate])
     assert drawn is not None
@@ -403,7 +403,7 @@ def test_every_row_reaches_the_script(tmp_path: Path) -> None:
 def test_scores_that_would_make_a_page_too_large_are_left_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    rows, gates = _rows(10), gates_of({"max_outside_mass": 0.05})
+    rows, gates = _rows(10), limits_of({"max_outside_mass": 0.05})
 
     def scores() -> list[str]:
         return list(json.loads(zlib.decompress(base64.b64decode(pack(rows, gates))))["scores"])
@@ -438,13 +438,13 @@ def _rows(count: int) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=SCHEMA)
 
 
-def _chosen(rows: pa.Table, gates: Sequence[Gate], count: int) -> list[Choice]:
+def _chosen(rows: pa.Table, gates: Sequence[Limit], count: int) -> list[Choice]:
     stored = np.array([name is not None for name in rows["masklet"].to_pylist()], bool)
     return choose(rows, gates, count, stored=stored)
 
 
 def test_the_choice_covers_every_corner() -> None:
-    gates = gates_of({"max_outside_mass": 0.05, "max_core_loss": None})
+    gates = limits_of({"max_outside_mass": 0.05, "max_core_loss": None})
     chosen = _chosen(_rows(100), gates, 12)
     assert len({choice.name for choice in chosen}) == len(chosen) == 12
 
@@ -460,7 +460,7 @@ def test_the_choice_covers_every_corner() -> None:
 
 
 def test_a_small_set_has_every_group_and_no_masklet_twice() -> None:
-    chosen = _chosen(_rows(3), gates_of({"max_outside_mass": 0.05}), 24)
+    chosen = _chosen(_rows(3), limits_of({"max_outside_mass": 0.05}), 24)
     assert len(chosen) == 3
     assert {group for choice in chosen for group in choice.groups} == {
         *("worst", "best", "borderline", "random")
@@ -470,7 +470,7 @@ def test_a_small_set_has_every_group_and_no_masklet_twice() -> None:
 def test_only_what_the_shards_hold_is_chosen() -> None:
     rows = _rows(10)
     stored = np.array([status == "accepted" for status in rows["status"].to_pylist()], bool)
-    chosen = choose(rows, gates_of({"max_outside_mass": 0.05}), 50, stored=stored)
+    chosen = choose(rows, limits_of({"max_outside_mass": 0.05}), 50, stored=stored)
     assert {choice.key for choice in chosen} == {f"clip_{n:03d}" for n in range(6)}
 
 
@@ -478,12 +478,12 @@ def test_sets_without_quality_are_ranked_by_strain() -> None:
     rows = _rows(10)
     place = rows.schema.get_field_index("quality")
     rows = rows.set_column(place, "quality", pa.nulls(len(rows), pa.float64()))
-    chosen = _chosen(rows, gates_of({"max_outside_mass": 0.05}), 4)
+    chosen = _chosen(rows, limits_of({"max_outside_mass": 0.05}), 4)
     assert (chosen[0].key, chosen[0].groups[0]) == ("clip_009", "worst")
     assert (chosen[1].key, chosen[1].groups[0]) == ("clip_000", "best")
 
 
 def test_gates_at_zero_and_sets_without_gates_are_fine() -> None:
-    assert len(_chosen(_rows(10), gates_of({"max_outside_mass": 0}), 4)) == 4
+    assert len(_chosen(_rows(10), limits_of({"max_outside_mass": 0}), 4)) == 4
     assert not any("borderline" in choice.groups for choice in _chosen(_rows(10), (), 4))
     assert _chosen(SCHEMA.empty_table(), (), 4) == []

@@ -12,7 +12,7 @@ from mav_pipeline.media.masks import decode_rle
 from mav_pipeline.planning.plan import select
 from mav_pipeline.schema import Clip, ClipRef, Mask
 from mav_pipeline.schema.errors import InputError
-from mav_pipeline.sources import open_source
+from mav_pipeline.sources.registry import open_source
 from tests.fakes import HEIGHT, NATIVE, WIDTH, config, jpeg, level, moving_box, pictures, png, write
 
 FIRST, SECOND = moving_box(3), moving_box(3, top=30, side=12)

@@ -15,7 +15,7 @@ from mav_pipeline.media.masks import decode_rle
 from mav_pipeline.planning.plan import select
 from mav_pipeline.schema import Clip, ClipRef, Masklet
 from mav_pipeline.schema.errors import ConfigError, InputError
-from mav_pipeline.sources import open_source
+from mav_pipeline.sources.registry import open_source
 from tests.fakes import (
     HEIGHT,
     NATIVE,

@@ -33,7 +33,7 @@ from mav_pipeline.schema.errors import (
     ShardError,
     TransientError,
 )
-from mav_pipeline.sources import open_source
+from mav_pipeline.sources.registry import open_source
 from mav_pipeline.storage import LocalStorage
 from tests.fakes import (
     FailingSource,

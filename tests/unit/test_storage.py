@@ -14,9 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mav_pipeline.schema.errors import ConfigError, InputError, OutputError
+from mav_pipeline.schema.errors import ChangedError, ConfigError, InputError, OutputError
 from mav_pipeline.storage import (
-    Changed,
     LocalStorage,
     is_temporary,
     open_storage,
@@ -362,7 +361,7 @@ def test_no_byte_of_another_version_is_read(storage: LocalStorage, count: int) -
     os.utime(storage.root / "a", ns=(0, int(planned.version) + 1))
     (now,) = storage.entries()
     assert now.size == planned.size
-    with pytest.raises(Changed):
+    with pytest.raises(ChangedError):
         storage.read_range("a", 0, count, planned.version)
     assert storage.read_range("a", 0, count, now.version) == b"other"[:count]
     storage.delete("a")

@@ -12,13 +12,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 
-from mav_pipeline.config import MattingConfig
 from mav_pipeline.matting.videomama.batches import Batches
+from mav_pipeline.matting.videomama.config import VideoMaMaConfig
 from mav_pipeline.matting.videomama.spans import Chunk, Span, SpanPlan, Window
 from mav_pipeline.matting.videomama.svd import (
     MAX_LATENT_POSITIONS,
@@ -30,8 +29,8 @@ from mav_pipeline.matting.videomama.svd import (
 )
 from mav_pipeline.matting.videomama.weights import Part, find_part
 from mav_pipeline.media.masks import at_size, decode_rle
-from mav_pipeline.schema import Clip, Masklet, Masks, Matte, MatteFailure, Seams
-from mav_pipeline.schema.errors import BackendError, lacks
+from mav_pipeline.schema import Clip, Frame, Masklet, Masks, Matte, MatteFailure, Seams
+from mav_pipeline.schema.errors import BackendError
 
 _FACTOR = 8  # pixels a latent
 _BLACK_AREA = 64  # mask pixels in a chunk above which a wholly black matte is no matte
@@ -45,9 +44,7 @@ class VideoMaMaBackend:
         endpoint_url: of an S3-compatible server that holds the weights.
     """
 
-    name = "videomama"
-
-    def __init__(self, config: MattingConfig, endpoint_url: str | None = None) -> None:
+    def __init__(self, config: VideoMaMaConfig, endpoint_url: str | None = None) -> None:
         self._config, self._endpoint_url = config, endpoint_url
         self._plan = SpanPlan(
             window=config.window,
@@ -58,29 +55,30 @@ class VideoMaMaBackend:
         self._batches = Batches(config.max_batch)
         self._parts: tuple[Part, Part] | None = None
         self._step: Any = None
+        self._settings: dict[str, str] = {}
 
     @property
     def multiple(self) -> int:
         return check(*self._found())
 
-    def identity(self) -> dict[str, Any]:
+    def identity(self) -> dict[str, str]:
         vae, unet = self._found()
         check(vae, unet)
         return {"vae": vae.sha256(), "unet": unet.sha256()}
 
     def setup(self) -> None:
-        if not all(map(find_spec, ("torch", "diffusers"))):  # who only plans needs neither
-            raise lacks("matting=videomama", "videomama")
         check(*self._found())
         device = choose_device(self._config.device)
+        dtype = choose_dtype(self._config.dtype, device)
+        self._settings = {"device": device, "dtype": dtype}
         self._step = SvdStep(
-            *self._found(),
-            device=device,
-            dtype=choose_dtype(self._config.dtype, device),
-            compile=self._config.compile,
+            *self._found(), device=device, dtype=dtype, compile=self._config.compile
         )
         if self._config.compile:  # clips of this size find it compiled; others pay once a size
             self._try_batch(self._config.max_batch)
+
+    def settings(self) -> dict[str, str]:
+        return self._settings
 
     def largest_batch(self, most: int = 64) -> int:
         """The largest power of two of whole windows that the device takes at once, 0 for none.
@@ -118,32 +116,34 @@ class VideoMaMaBackend:
     def close(self) -> None:
         step, self._step = self._step, None
         if step is not None:
-            del step._unet, step._vae, step._exact_vae
-            step.free()
+            step.close()
 
     def seams(self, masklet: Masklet) -> Seams:
         return self._plan.seams(masklet)
 
-    def matte(self, clip: Clip, masklets: Sequence[Masklet]) -> Iterator[Matte | MatteFailure]:
+    def matte(
+        self, clip: Clip, frames: Iterator[Frame], masklets: Sequence[Masklet]
+    ) -> Iterator[Matte | MatteFailure]:
         self._step.limit_threads(self._config.threads)
-        height, width = (side // _FACTOR for side in clip.frames.shape[1:3])
+        height, width = clip.size.pad_height // _FACTOR, clip.size.pad_width // _FACTOR
         if height * width > MAX_LATENT_POSITIONS:
             cause = f"{height} x {width} latents are above the model's {MAX_LATENT_POSITIONS}"
             raise BackendError("latent_limit", f"{cause}; use matting.size=fit")
         spans = [span for masklet in masklets for span in self._plan.spans(masklet)]
         if not spans:
             return
-        rgb = self._encode_rgb(clip, spans)
+        rgb = self._encode_rgb([*frames], spans)
         latents = self._denoise(clip, spans, rgb)
         yield from self._decode(clip, spans, latents)
 
     # latents
 
-    def _encode_rgb(self, clip: Clip, spans: Sequence[Span]) -> dict[int, Any]:
+    def _encode_rgb(self, frames: Sequence[Frame], spans: Sequence[Span]) -> dict[int, Any]:
         """Latents (4, h, w) of every frame that some span needs, by frame."""
         needed = sorted({i for span in spans for i in range(span.first, span.last)})
         encoded = self._batches.run(
-            needed, lambda group: list(self._step.encode_frames(clip.frames[group]))
+            needed,
+            lambda group: list(self._step.encode_frames(np.stack([frames[i] for i in group]))),
         )
         return dict(zip(needed, encoded, strict=True))
 
@@ -253,7 +253,7 @@ class VideoMaMaBackend:
 
 def _masks(clip: Clip, masklet: Masklet, frames: Sequence[int]) -> Masks:
     """(n, H, W) masks at working size; empty where the masklet is invisible."""
-    masks = np.zeros((len(frames), *clip.frames.shape[1:3]), np.bool_)
+    masks = np.zeros((len(frames), clip.size.pad_height, clip.size.pad_width), np.bool_)
     for row, frame in enumerate(frames):
         rle = masklet.rles[frame]
         if rle is not None:

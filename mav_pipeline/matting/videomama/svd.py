@@ -151,6 +151,11 @@ class SvdStep:
             alpha = (torch.nan_to_num(shares) * 255).to(torch.uint8)
         return self._download(alpha, finite)
 
+    def close(self) -> None:
+        """Frees the models; the instance is not used again."""
+        del self._unet, self._vae, self._exact_vae
+        self.free()
+
     def free(self) -> None:
         """Gives cached device memory back, after an error or at the end."""
         if self._device != "cpu":

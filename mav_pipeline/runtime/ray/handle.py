@@ -13,6 +13,7 @@ from ray.exceptions import ActorDiedError, RayError, RayTaskError
 from mav_pipeline.build.record import Progress
 from mav_pipeline.runtime.queue import Task
 from mav_pipeline.runtime.ray.worker import Worker
+from mav_pipeline.schema import BackendFacts
 
 _IN_FLIGHT = 2  # a worker's shard, and the next one
 CALLS = _IN_FLIGHT + 1  # and room for a look at its progress
@@ -21,10 +22,10 @@ CALLS = _IN_FLIGHT + 1  # and room for a look at its progress
 class Actor(Worker):
     """The worker as Ray sees it."""
 
-    def start(self) -> str:
-        """Sets up; returns the id of the node that it is on."""
-        self.setup()
-        return str(ray.get_runtime_context().get_node_id())
+    def start(self) -> tuple[str, BackendFacts]:
+        """Sets up; returns the id of the node that it is on, and what came of the set-up."""
+        facts = self.setup()
+        return str(ray.get_runtime_context().get_node_id()), facts
 
 
 @dataclass(slots=True)

@@ -26,7 +26,7 @@ from mav_pipeline.runtime.queue import Lost, Task
 from mav_pipeline.runtime.ray.handle import CALLS, Actor, WorkerHandle, cause_of, lost_with_node
 from mav_pipeline.runtime.ray.slots import Slots
 from mav_pipeline.runtime.workers import Outcome, PoolState
-from mav_pipeline.schema import ShardReceipt
+from mav_pipeline.schema import BackendFacts, ShardReceipt, Stamp
 from mav_pipeline.schema.errors import SetupError, ShardError
 
 _log = logging.getLogger(__name__)
@@ -39,8 +39,10 @@ _FIT_S = 10.0  # how often the number of workers is fitted to what there is to d
 class RayPool:
     """Builds with Ray actors; see ``WorkerPool``."""
 
-    def __init__(self, config: RunConfig, fingerprint: str) -> None:
-        self._config, self._fingerprint = config, fingerprint
+    def __init__(self, config: RunConfig) -> None:
+        self._config = config
+        self._facts: BackendFacts | None = None  # of the first worker; all others have the same
+        self._stamp: Stamp | None = None
         self._handles: list[WorkerHandle] = []
         self._alone: deque[Task] = deque()  # these wait for a fresh process
         self._gone = Progress()  # totals of workers that are no more
@@ -49,13 +51,13 @@ class RayPool:
         self._joined, self._gpus = False, 0.0
         self._slots = Slots(config)
 
-    def start(self) -> None:
+    def start(self) -> BackendFacts:
         runtime = self._config.runtime
         if not ray.is_initialized():
             try:
                 ray.init(
                     address=runtime.address,
-                    include_dashboard=False if self._slots.is_ours else None,
+                    include_dashboard=False if self._slots.is_own else None,
                     log_to_driver=False,
                     logging_level=logging.WARNING,
                 )
@@ -68,7 +70,7 @@ class RayPool:
         _log.info("waiting for the first worker, of %s", self._slots.resources())
         first = self._hire()
         try:
-            first.node = ray.get(first.starting, timeout=runtime.start_timeout_s)
+            first.node, self._facts = ray.get(first.starting, timeout=runtime.start_timeout_s)
         except GetTimeoutError as error:
             raise SetupError(
                 f"no worker came up within runtime.start_timeout_s={runtime.start_timeout_s}: the "
@@ -80,6 +82,11 @@ class RayPool:
         except RayActorError as error:
             raise SetupError(f"the first worker died while it started: {error}") from error
         first.starting = None
+        assert self._facts is not None
+        return self._facts
+
+    def begin(self, config: RunConfig, stamp: Stamp) -> None:
+        self._config, self._stamp, self._slots = config, stamp, Slots(config)
 
     def has_room(self, outstanding: int) -> bool:
         self._fit(outstanding)
@@ -93,7 +100,7 @@ class RayPool:
             self._place_alone()
             return
         handle = min((h for h in self._handles if h.has_room), key=lambda handle: len(handle.tasks))
-        self._give(handle, task, handle.actor.build.remote(task))
+        self._give(handle, task, handle.actor.build.remote(task, self._stamp))
 
     def wait(self, timeout_s: float) -> list[Outcome]:
         self._clear_doubts()
@@ -138,7 +145,7 @@ class RayPool:
         actor: Any = (
             ray.remote(Actor)
             .options(max_concurrency=CALLS, max_restarts=0, **resources)
-            .remote(self._config.to_mapping(), self._fingerprint)
+            .remote(self._config)
         )
         handle = WorkerHandle(actor, actor.start.remote())
         self._handles.append(handle)
@@ -168,12 +175,21 @@ class RayPool:
         for ref in ray.wait(list(waiting), num_returns=len(waiting), timeout=0)[0]:
             handle = waiting[ref]
             try:
-                handle.node, handle.starting = ray.get(ref), None
+                handle.node, facts = ray.get(ref)
+                handle.starting = None
             except RayTaskError as error:  # this node is not what the first one was
                 _log.warning("a worker could not start: %s", cause_of(error))
                 self._let_go(handle)
+                continue
             except RayError as error:
                 _log.warning("a worker died while it started: %s", type(error).__name__)
+                self._let_go(handle)
+                continue
+            if self._facts is not None and not self._facts.same_bytes(facts):
+                _log.warning(
+                    "a worker on node %s is let go: it has %s, the set is built with %s",
+                    *(handle.node, facts, self._facts),
+                )
                 self._let_go(handle)
 
     def _place_alone(self) -> None:
@@ -183,7 +199,7 @@ class RayPool:
                 return
             if handle.is_fresh:
                 task = self._alone.popleft()
-                self._give(handle, task, handle.actor.step.remote(task))
+                self._give(handle, task, handle.actor.step.remote(task, self._stamp))
             elif time.monotonic() >= self._next_swap:
                 self._next_swap = time.monotonic() + _FIT_S
                 self._let_go(handle)
@@ -222,7 +238,7 @@ class RayPool:
             handle.since = time.monotonic()
             if not isinstance(answer, ShardReceipt):  # it is at the border of two clips
                 task, handle.clip = handle.tasks.pop(ref), answer
-                self._give(handle, task, handle.actor.step.remote(task))
+                self._give(handle, task, handle.actor.step.remote(task, self._stamp))
                 return
             result = answer
             handle.published += Progress.of(answer)

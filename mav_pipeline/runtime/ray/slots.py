@@ -7,6 +7,7 @@ import os
 import ray
 
 from mav_pipeline.config import RunConfig
+from mav_pipeline.matting.registry import BACKENDS
 
 
 class Slots:
@@ -15,20 +16,20 @@ class Slots:
     def __init__(self, config: RunConfig) -> None:
         self._matting, self._runtime = config.matting, config.runtime
         #: A cluster of others may grow by what is asked of it; one that we start has what it has.
-        self.is_ours = not (config.runtime.address or os.environ.get("RAY_ADDRESS"))
+        self.is_own = not (config.runtime.address or os.environ.get("RAY_ADDRESS"))
 
     def resources(self) -> dict[str, float]:
         """Ray's options of one worker."""
         wanted = {"num_cpus": float(self._matting.threads)}
         gpus = self._runtime.gpus_per_worker
         if gpus == "auto":
-            gpus = self._model_gpus()
+            gpus = BACKENDS.get(self._matting.name).gpus(self._matting, bool(_cluster().get("GPU")))
         if gpus:
             wanted["num_gpus"] = gpus
         return wanted
 
     def wanted(self, at_work: int) -> int:
-        """``auto`` in a cluster of others: as many more as are at work, for an autoscaler to see.
+        """``auto`` in a cluster of others: twice as many as are at work, for an autoscaler to see.
 
         An actor that waits for a slot costs nothing, and gets what the cluster grows by.
         """
@@ -37,13 +38,7 @@ class Slots:
         have = _cluster()
         names = {"num_cpus": "CPU", "num_gpus": "GPU"}
         slots = min(int(have.get(names[k], 0) // need) for k, need in self.resources().items())
-        return slots if self.is_ours else max(slots, at_work + max(1, at_work))
-
-    def _model_gpus(self) -> float:
-        """One for a backend with a device to choose, unless that falls to the CPU."""
-        if self._matting.name != "videomama" or self._matting.device == "cpu":
-            return 0.0
-        return 1.0 if self._matting.device == "cuda" or _cluster().get("GPU") else 0.0
+        return slots if self.is_own else max(slots, at_work + max(1, at_work))
 
 
 def _cluster() -> dict[str, float]:

@@ -4,36 +4,37 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Generator
-from typing import Any, cast
+from typing import cast
 
 from mav_pipeline.build.record import Progress
 from mav_pipeline.config import RunConfig
 from mav_pipeline.runtime.queue import Task
 from mav_pipeline.runtime.workers import open_builder
-from mav_pipeline.schema import ShardReceipt
+from mav_pipeline.schema import BackendFacts, ShardReceipt, Stamp
 
 
 class Worker:
     """What runs inside the actor; plain, so that it can be read and tested without Ray."""
 
-    def __init__(self, config: dict[str, Any], fingerprint: str) -> None:
-        self._builder = open_builder(RunConfig.from_mapping(config), fingerprint)
-        self._lock, self._is_set_up = threading.Lock(), False
+    def __init__(self, config: RunConfig) -> None:
+        self._builder = open_builder(config)
+        self._lock = threading.Lock()
+        self._facts: BackendFacts | None = None
         self._steps: Generator[str | None, None, ShardReceipt] | None = None
 
-    def setup(self) -> None:
-        """Loads the backend, once. Raises SetupError."""
+    def setup(self) -> BackendFacts:
+        """Loads the backend, once, and tells what came of it. Raises SetupError."""
         with self._lock:
-            if not self._is_set_up:
-                self._builder.setup()
-                self._is_set_up = True
+            if self._facts is None:
+                self._facts = self._builder.setup()
+            return self._facts
 
-    def build(self, task: Task) -> ShardReceipt:
+    def build(self, task: Task, stamp: Stamp) -> ShardReceipt:
         """See ``ShardBuilder.build``; waits for ``setup``, which Ray may run at the same time."""
         self.setup()
-        return self._builder.build(task.spec, task.attempt, rebuild=task.rebuild)
+        return self._builder.build(task.spec, stamp, task.attempt, rebuild=task.rebuild)
 
-    def step(self, task: Task) -> ShardReceipt | str | None:
+    def step(self, task: Task, stamp: Stamp) -> ShardReceipt | str | None:
         """Builds one clip of a task that wants its worker alone, and no other task beside it.
 
         Returns:
@@ -42,7 +43,7 @@ class Worker:
         """
         self.setup()
         if self._steps is None:
-            self._steps = self._builder.steps(task.spec, task.attempt, rebuild=task.rebuild)
+            self._steps = self._builder.steps(task.spec, stamp, task.attempt, rebuild=task.rebuild)
         try:
             return next(self._steps)
         except StopIteration as end:

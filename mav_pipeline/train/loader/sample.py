@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NotRequired, TypedDict
@@ -10,9 +9,10 @@ from typing import Any, NotRequired, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from mav_pipeline.dataset.sample import alpha_frames, rgb_frames
+from mav_pipeline.dataset.sample import alpha_frames, read_document, rgb_frames
 from mav_pipeline.media.masks import decode_rle, parse_rle
-from mav_pipeline.schema import SCORES, Alpha, Frames, Mask, Masks
+from mav_pipeline.schema import SCORE_NAMES, Alpha, Frames, Mask, Masks
+from mav_pipeline.schema.document import MaskletDocument
 from mav_pipeline.train.loader.backgrounds import Backgrounds, composite, resize
 from mav_pipeline.train.loader.order import crop_start, crop_window
 from mav_pipeline.train.loader.select import Per
@@ -75,11 +75,12 @@ class SampleMaker:
         Raises:
             ValueError: the members are not what the json says, or do not decode.
         """
-        document, entries = _read(members, masklets)
-        indices, shape = document["frame_indices"], (document["height"], document["width"])
+        document = read_document(members)
+        entries = [document.masklet(name) for name in masklets]
+        indices, shape = document.frame_indices, document.shape
         size, count = self.size or shape, self.frames or len(indices)
         chance = random if self.at_random else None
-        seen = np.array([entry["visible"] for entry in entries], np.bool_)
+        seen = np.array([entry.visible for entry in entries], np.bool_)
         start = crop_start(np.logical_or.reduce(seen), count, chance)
         stop = min(start + count, len(indices))
         crop = _Crop(shape, crop_window(shape, size, chance), size, stop - start)
@@ -88,17 +89,17 @@ class SampleMaker:
         alpha = np.empty((len(entries), count, *size), np.uint8)
         mask = np.empty(alpha.shape, np.bool_)
         for number, entry in enumerate(entries):
-            crop.fill(alpha[number], alpha_frames(members, entry["name"], indices, start, stop))
-            crop.fill(mask[number], _masks(entry["mask"][start:stop], shape))
+            crop.fill(alpha[number], alpha_frames(members, entry.name, indices, start, stop))
+            crop.fill(mask[number], _masks(entry.mask[start:stop], shape))
         which = slice(None) if self.per == "clip" else 0
         sample = MatteSample(
-            key=document["key"],
+            key=document.key,
             masklet=[*masklets] if self.per == "clip" else masklets[0],
             alpha=alpha[which],
             mask=mask[which],
             visible=seen[which][..., take],
             frame_indices=np.array(indices, np.int64)[take],
-            scores={name: _scores(entries, name)[which] for name in SCORES},
+            scores={name: _scores(entries, name)[which] for name in SCORE_NAMES},
         )
         if self.rgb:
             sample["frames"] = np.empty((count, *size, 3), np.uint8)
@@ -131,23 +132,6 @@ class _Crop:
         target[count:] = target[count - 1]
 
 
-def _read(
-    members: Mapping[str, bytes], masklets: Sequence[str]
-) -> tuple[Mapping[str, Any], list[Mapping[str, Any]]]:
-    """The json of a sample and the entries of ``masklets`` in it."""
-    try:
-        document = json.loads(members["json"])
-        named = {entry["name"]: entry for entry in document["masklets"]}
-        entries = [named[name] for name in masklets]
-        count = len(document["frame_indices"])
-        lengths = {len(entry[key]) for entry in entries for key in ("visible", "mask")}
-        if lengths != {count}:
-            raise ValueError(f"masks of {sorted(lengths)} frames, of {count}")
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"the json member is not ours: {error!r}") from error
-    return document, entries
-
-
 def _masks(rles: Sequence[Any], shape: tuple[int, int]) -> Iterator[Mask]:
     """(H, W) each."""
     for data in rles:
@@ -155,7 +139,7 @@ def _masks(rles: Sequence[Any], shape: tuple[int, int]) -> Iterator[Mask]:
         yield np.zeros(shape, np.bool_) if rle is None else decode_rle(rle)
 
 
-def _scores(entries: Sequence[Mapping[str, Any]], name: str) -> NDArray[np.float64]:
+def _scores(entries: Sequence[MaskletDocument], name: str) -> NDArray[np.float64]:
     """(M,) the score of each masklet, NaN where it has none."""
-    values = [entry["scores"].get(name) for entry in entries]
+    values = [entry.scores.get(name) for entry in entries]
     return np.array([np.nan if value is None else value for value in values], np.float64)

@@ -17,14 +17,14 @@ from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.built import read_run
 from mav_pipeline.dataset.gates import read_gate
 from mav_pipeline.dataset.manifest import decode_rows
-from mav_pipeline.schema import SCORES
+from mav_pipeline.schema import JUDGED, SCORE_NAMES
 from mav_pipeline.schema.errors import ConfigError, OutputError
 from mav_pipeline.schema.registry import nearest
+from mav_pipeline.schema.statuses import stored
 from mav_pipeline.storage import Storage
 
 Per = Literal["masklet", "clip"]
 Bounds = tuple[float | None, float | None]
-_STORED = ("accepted", "rejected")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,12 +46,14 @@ class Filter:
 
     def __post_init__(self) -> None:
         for status in self.status:
-            if status not in _STORED:
-                hint = nearest(status, _STORED)
+            if status not in JUDGED:
+                hint = nearest(status, JUDGED)
                 raise ConfigError(f"status={status!r} has no alpha: accepted or rejected{hint}")
         for score in self.scores:
-            if score not in SCORES:
-                raise ConfigError(f"scores: there is no score {score!r}{nearest(score, SCORES)}")
+            if score not in SCORE_NAMES:
+                raise ConfigError(
+                    f"scores: there is no score {score!r}{nearest(score, SCORE_NAMES)}"
+                )
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ def select(storage: Storage, per: Per, wanted: Filter) -> Selection:
 
     Raises:
         ConfigError: nothing passes, or it passes what the shards do not hold.
-        OutputError: the set is not finished, not one of ours, or names a shard that is none.
+        OutputError: the set is not finished, cannot be read, or names a shard that is none.
     """
     output, quality = _config(storage, "output"), _config(storage, "quality")
     try:
@@ -94,8 +96,8 @@ def select(storage: Storage, per: Per, wanted: Filter) -> Selection:
         raise OutputError(f"{storage} is not finished; `mav build` ends it") from error
     except ValueError as error:  # pa.ArrowInvalid is one
         raise OutputError(f"{storage} cannot be read: {error}") from error
-    stored = _STORED if quality["keep_rejected"] else _STORED[:1]
-    is_stored = pc.is_in(rows["status"], pa.array(stored))
+    kept = stored(quality["keep_rejected"])
+    is_stored = pc.is_in(rows["status"], pa.array(kept))
     if wanted.gate is not None:
         rows = read_gate(storage, wanted.gate).apply(rows)
     passes = _passes(rows, wanted)
@@ -127,16 +129,16 @@ def _config(storage: Storage, group: str) -> Mapping[str, Any]:
 
 
 def _tars(index: bytes) -> tuple[str, ...]:
-    """The shards that an index lists. Raises ValueError where one has no name of ours."""
+    """The shards that an index lists. Raises ValueError where one has no name of a shard."""
     try:
         urls = [entry["url"] for entry in json.loads(index)["shardlist"]]
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{layout.INDEX} is not one of ours: {error!r}") from error
+        raise ValueError(f"{layout.INDEX} is no index of a set: {error!r}") from error
     for url in urls:
-        ours = isinstance(url, str) and url.endswith(".tar") and layout.shard_of_data(url)
-        if not ours:
+        is_shard = isinstance(url, str) and url.endswith(".tar") and layout.shard_of_data(url)
+        if not is_shard:
             raise ValueError(
-                f"{layout.INDEX} names {url!r}, which is no shard of ours; it must be a relative "
+                f"{layout.INDEX} names {url!r}, which is no shard; it must be a relative "
                 f"name such as {layout.SHARDS}/mav-000000-0123456789abcdef.tar"
             )
     return tuple(urls)

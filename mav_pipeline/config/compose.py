@@ -1,0 +1,93 @@
+"""``conf/`` and overrides to plain dicts, by Hydra; a slip is answered with the nearest key.
+
+Other packages bring YAML of their own for the sources and backends that they add: a folder with
+``source/<name>.yaml`` or ``matting/<name>.yaml``, which may build on the ``base`` of that group.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from mav_pipeline.config.parse import flatten
+from mav_pipeline.schema.errors import ConfigError, SetupError
+from mav_pipeline.schema.registry import nearest
+
+_log = logging.getLogger(__name__)
+
+#: Keys that have another name now; the old one is still understood.
+FORMER_KEYS = {
+    "gt.root": "evaluate.root",
+    "gt.layout": "evaluate.layout",
+    "name": "regate.name",
+}
+
+
+def conf_folder() -> Path:
+    """``conf/`` in the installed package, or beside it in a checkout."""
+    package = Path(__file__).resolve().parent.parent
+    for folder in (package / "conf", package.parent / "conf"):
+        if (folder / "config.yaml").is_file():
+            return folder
+    raise SetupError(f"conf/ is neither in {package} nor beside it; install the package anew")
+
+
+def composed(overrides: Sequence[str], others: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+    """The configuration that ``conf/`` and the overrides come to, as plain dicts.
+
+    Args:
+        others: by group the choices that other packages add, each with the importable name of the
+            folder that holds its YAML: ``{"matting": {"theirs": "their_package.conf"}}``.
+
+    Raises:
+        ConfigError: an unknown key or group choice (naming the nearest), or a bad word.
+    """
+    folder = conf_folder()
+    groups = {path.name for path in folder.iterdir() if path.is_dir()}
+    words = [_renamed(word) for word in overrides]
+    split = [(word, *word.lstrip("+~").partition("=")) for word in words]
+    for word, key, equals, value in split:
+        if not equals:
+            raise ConfigError(f"{word!r} is not of the form key=value")
+        if key in groups:
+            own = [path.stem for path in (folder / key).glob("*.yaml") if path.stem != "base"]
+            known = [*own, *others.get(key, ())]
+            if value not in known:
+                choices = f"(there is {', '.join(sorted(known))})"
+                raise ConfigError(f"there is no {key}={value} {choices}{nearest(value, known)}")
+    chosen = {key: value for _, key, _, value in split if key in groups}
+    places = {others[key][value] for key, value in chosen.items() if value in others.get(key, ())}
+    search = [f"hydra.searchpath=[{','.join(f'pkg://{place}' for place in sorted(places))}]"]
+    search = search if places else []
+    with initialize_config_dir(config_dir=str(folder), version_base="1.3"):
+        picked = [word for word, key, _, _ in split if key in groups]
+        known = list(flatten(_composed([*search, *picked])))
+        for _, key, _, _ in split:
+            if key not in groups and key not in known:
+                raise ConfigError(f"unknown key {key}{nearest(key, [*known, *groups])}")
+        return _composed([*search, *words])
+
+
+def _composed(words: Sequence[str]) -> dict[str, Any]:
+    try:
+        found = compose("config", overrides=list(words))
+        return OmegaConf.to_container(found, resolve=True)  # type: ignore[return-value]
+    except (HydraException, OmegaConfBaseException) as error:
+        cause = str(error.__cause__ or error).splitlines()[0]
+        raise ConfigError(f"the overrides {' '.join(words)} cannot be used: {cause}") from error
+
+
+def _renamed(word: str) -> str:
+    """An override under its present key, with a word where that is another."""
+    key, equals, value = word.partition("=")
+    if not equals or key not in FORMER_KEYS:
+        return word
+    _log.warning("%s is called %s now", key, FORMER_KEYS[key])
+    return f"{FORMER_KEYS[key]}={value}"

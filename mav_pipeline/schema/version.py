@@ -1,0 +1,96 @@
+"""What changed when: the formats of sets, and what older ones mean by what they do not say.
+
+Two kinds of numbers, both held by ``run.json``:
+
+- The **format** is of the files: their keys, columns, members. Readers take every format up to
+  ``FORMAT``; a build goes on with those in ``WRITABLE``, in their own format.
+- A **revision** is of what makes values: each source, each backend and the scorer has one, raised
+  by whatever moves a pixel, a score or a status under unchanged keys; part of the fingerprint.
+
+A set that an earlier version began is finished by it, or by a later one where neither differs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+FORMAT = 2
+#: Formats that a build goes on with: what they hold is what format 2 holds, but for what is
+#: listed below. Take one out as soon as this version can no longer write its bytes.
+WRITABLE = (1, 2)
+
+#: By format what it changed; docs/format.md lists it. Format 2 is open while it is worked on.
+CHANGES: Mapping[int, tuple[str, ...]] = {
+    1: ("the first; a set without the key `format` is of it",),
+    2: (
+        "`run.json`, receipts and the json of samples say their `format`",
+        "`run.json` names the columns of rows, the revisions of source, backend and scorer, who is "
+        "to be credited, and the resolved `matting.device` and `matting.dtype`",
+        "the fingerprint covers the keys of the chosen source and backend alone, and the revisions",
+    ),
+}
+
+#: Keys of the configuration that came later, with what sets from before were built with, such as
+#: ``"matting.rounding": "truncate"``. A new key that is missing here has older sets refused.
+FORMER_DEFAULTS: Mapping[str, Any] = {}
+
+#: Keys that every source and every backend of format 1 was asked for, whether it used them or not.
+SHARED_IN_FORMAT_1 = frozenset(
+    {
+        *("source.frame_step", "source.fps"),
+        *("matting.band", "matting.band_min", "matting.band_max"),
+        *("matting.base_model", "matting.unet", "matting.device", "matting.dtype"),
+        *("matting.decode_chunk", "matting.decode_overlap", "matting.max_batch", "matting.compile"),
+    }
+)
+
+#: Revisions of all sources, backends and the scorer in sets that name none.
+FIRST_REVISION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What every sample and receipt of a set carries: in which format it is, and of which build."""
+
+    format: int
+    fingerprint: str
+
+
+def format_of(document: Mapping[str, Any]) -> int:
+    """The format that a ``run.json``, a receipt or a sample's json says, 1 where it says none.
+
+    Raises:
+        ValueError: it is no whole number above 0.
+    """
+    found = document.get("format", 1)
+    if not isinstance(found, int) or isinstance(found, bool) or found < 1:
+        raise ValueError(f"format must be a whole number above 0, not {found!r}")
+    return found
+
+
+def check_format(document: Mapping[str, Any], what: str) -> int:
+    """As ``format_of``; raises ValueError too where the format is later than this version reads."""
+    found = format_of(document)
+    if found > FORMAT:
+        raise ValueError(
+            f"{what} is of format {found}, and this version of mav_pipeline reads up to {FORMAT}; "
+            "install a later one"
+        )
+    return found
+
+
+def fingerprint(format_: int, keys: Mapping[str, Any]) -> str:
+    """sha256 hex of everything but the inputs that reaches a byte of a shard.
+
+    The inputs are held to ``plan.parquet`` file by file: hashed in here, their paths and times
+    would make the same clips in a tar, or after a repair, another set.
+
+    Args:
+        keys: of configuration, revisions and weights; see ``planning.identity``.
+    """
+    text = json.dumps({"format": format_, "keys": keys}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,29 @@
+"""Which sources there are. One line each; other packages add theirs by entry points.
+
+[project.entry-points."mav_pipeline.sources"]
+theirs = "their_package.source:KIND"
+"""
+
+from __future__ import annotations
+
+from mav_pipeline.config import RunConfig
+from mav_pipeline.schema.interfaces import Source
+from mav_pipeline.schema.kinds import Kinds
+from mav_pipeline.sources import sav_eval, sav_train
+from mav_pipeline.sources.kind import SourceKind
+from mav_pipeline.storage import open_storage
+
+SOURCES: Kinds[SourceKind] = Kinds(
+    "source", (sav_train.KIND, sav_eval.KIND), group="mav_pipeline.sources"
+)
+
+
+def open_source(config: RunConfig) -> Source:
+    """The source that ``config`` names; opens no file.
+
+    Raises:
+        ConfigError: ``source.root`` is unset or of an unsupported kind.
+    """
+    source = config.source
+    storage = open_storage(source.root, "source.root", config.storage.endpoint_url)
+    return SOURCES.get(source.name).open(storage, source, config.output.rgb)
