@@ -21,6 +21,7 @@ from mav_pipeline.config import MattingConfig
 from mav_pipeline.media.masks import decode_rle
 from mav_pipeline.planning.preflight import prepare
 from mav_pipeline.runtime.local import LocalPool
+from mav_pipeline.schema import LoadedClip
 from mav_pipeline.sources.registry import open_source
 
 from . import corpus, measure, model
@@ -151,7 +152,7 @@ def _build(root: Path, weights: Path, keys: dict[str, Any], height: int, width: 
         f"source.limit={1 if height < 100 else 2}",
     )
     rate, stages = measure.build_rate(settings, LocalPool)
-    frames = sum(len(clip.frames) for clip in measure.load(settings)) * model.MASKLETS
+    frames = sum(len(one.clip.frame_indices) for one in measure.load(settings)) * model.MASKLETS
     idle = max(0.0, 1 - stages["matting"] / (frames / rate))
     script = _script_rate(root / "png", settings)
     return [
@@ -166,8 +167,9 @@ def _script_rate(folder: Path, settings: Any) -> float:
     source = open_source(settings)
     ref = prepare(settings, writes=False).plan.shards[0].clips[0]
     backend = model.opened(settings.matting)
-    shown = source.load(ref, settings.matting.size_rule(backend.multiple))
-    masklet = shown.masklets[0]
+    loaded = source.load(ref, settings.matting.size_rule(backend.multiple))
+    shown = LoadedClip(loaded.clip, np.stack([*loaded.frames]))
+    masklet = shown.clip.masklets[0]
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for index, (frame, rle) in enumerate(zip(shown.frames, masklet.rles, strict=True)):
@@ -179,7 +181,7 @@ def _script_rate(folder: Path, settings: Any) -> float:
     times = []
     for _ in range(model.REPEATS):
         start = time.perf_counter()
-        for index in range(len(shown.frames)):
+        for index in range(len(shown.clip.frame_indices)):
             cv2.imread(str(folder / f"rgb{index}.png"))
             cv2.imread(str(folder / f"mask{index}.png"), cv2.IMREAD_GRAYSCALE)
         made = model.plain(backend, shown, masklet)

@@ -24,7 +24,9 @@ from mav_pipeline.media.masks import decode_rle
 from mav_pipeline.planning.preflight import prepare
 from mav_pipeline.runtime.driver import run_shards
 from mav_pipeline.runtime.local import LocalPool
-from mav_pipeline.schema import Clip, ClipRef
+from mav_pipeline.runtime.queue import Task
+from mav_pipeline.runtime.workers import WorkerPool
+from mav_pipeline.schema import ClipRef, LoadedClip
 from mav_pipeline.sources.registry import open_source
 
 from ..calibration.cases import corpus, matte
@@ -49,28 +51,30 @@ def planned(settings: RunConfig) -> list[ClipRef]:
     return [*prepare(settings, writes=False).plan.clips()]
 
 
-def load(settings: RunConfig) -> list[Clip]:
+def load(settings: RunConfig) -> list[LoadedClip]:
     """The planned clips, in memory."""
     source = open_source(settings)
     rule = settings.matting.size_rule(1)
-    return [source.load(ref, rule) for ref in planned(settings)]
+    loaded = (source.load(ref, rule) for ref in planned(settings))
+    return [LoadedClip(one.clip, [*one.frames]) for one in loaded]
 
 
-def bare_rate(settings: RunConfig, clips: list[Clip]) -> float:
+def bare_rate(settings: RunConfig, clips: list[LoadedClip]) -> float:
     """Alpha frames/s of the backend alone on clips already in memory."""
     backend = open_backend(settings.matting)
     backend.setup()
     frames, start = 0, time.perf_counter()
-    for clip in clips:
-        wanted = [masklet for masklet in clip.masklets if masklet.problem is None]
-        frames += sum(len(matte.alpha) for matte in backend.matte(clip, wanted))
+    for loaded in clips:
+        wanted = [masklet for masklet in loaded.clip.masklets if masklet.problem is None]
+        made = backend.matte(loaded.clip, iter(loaded.frames), wanted)
+        frames += sum(len(matte.alpha) for matte in made)
     seconds = time.perf_counter() - start
     backend.close()
     return frames / seconds
 
 
 def build_rate(
-    settings: RunConfig, pool_of: Callable[..., object]
+    settings: RunConfig, pool_of: Callable[[RunConfig], WorkerPool]
 ) -> tuple[float, dict[str, float]]:
     """Alpha frames/s of a whole build, from the first shard handed out to the last receipt.
 
@@ -78,21 +82,22 @@ def build_rate(
     """
     shutil.rmtree(str(settings.output.root), ignore_errors=True)
     prepared = prepare(settings, writes=True)
-    with contextlib.closing(pool_of(settings, prepared.fingerprint)) as pool:  # type: ignore[type-var]
-        pool.start()  # type: ignore[attr-defined]
-        built = prepared.begin()
+    with contextlib.closing(pool_of(settings)) as pool:
+        begun = prepared.begin(pool.start())
+        built, tasks = begun.built, [Task(shard) for shard in prepared.pending]
+        pool.begin(begun.config, begun.stamp)
         start = time.perf_counter()
-        run_shards(pool, prepared.pending, built, settings, threading.Event(), [])  # type: ignore[arg-type]
+        run_shards(pool, tasks, built, settings, threading.Event(), [])
         seconds = time.perf_counter() - start
     report = built.report()
     assert report.state == "complete"
     return report.frames / seconds, dict(report.stages_s)
 
 
-def ray_pool(settings: RunConfig, fingerprint: str) -> object:
+def ray_pool(settings: RunConfig) -> WorkerPool:
     from mav_pipeline.runtime.ray.pool import RayPool
 
-    return RayPool(settings, fingerprint)
+    return RayPool(settings)
 
 
 def bare_apart(source: Path, processes: int) -> float:
@@ -197,7 +202,7 @@ def _decode_encode(
         (source / video.uri).read_bytes(),
         step=4,
         annotated=len(masks[0]),
-        rule=settings.matting.size_rule(1),
+        sizing=settings.matting.size_rule(1),
         max_pixels=10**8,
         jpegs=False,
     )

@@ -17,7 +17,7 @@ from mav_pipeline.config import MattingConfig
 from mav_pipeline.matting.videomama.backend import VideoMaMaBackend
 from mav_pipeline.media.masks import decode_rle, encode_rle
 from mav_pipeline.media.sizing import source_size
-from mav_pipeline.schema import Clip, Masklet
+from mav_pipeline.schema import Clip, LoadedClip, Masklet
 from tests.checkpoint import write_checkpoint
 
 from .corpus import config
@@ -47,7 +47,7 @@ def opened(chosen: MattingConfig) -> VideoMaMaBackend:
     return backend
 
 
-def clip(frames: int, height: int, width: int) -> Clip:
+def clip(frames: int, height: int, width: int) -> LoadedClip:
     """A clip in memory: noise, and ``MASKLETS`` boxes that drift."""
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 255, (frames, height, width, 3), np.uint8)
@@ -60,19 +60,25 @@ def clip(frames: int, height: int, width: int) -> Clip:
         rles = tuple(encode_rle(mask) for mask in masks)
         masklets.append(Masklet(f"manual_{number:03d}", number, "manual", rles))
     size, indices = source_size(height, width), tuple(range(0, 4 * frames, 4))
-    return Clip("c", width, height, 24.0, indices, None, tuple(masklets), size, pixels, ())
+    clip = Clip("c", width, height, 24.0, indices, None, tuple(masklets), size, ())
+    return LoadedClip(clip, pixels)
 
 
-def plain(backend: VideoMaMaBackend, shown: Clip, masklet: Masklet) -> int:
+def _pixels(shown: LoadedClip) -> Any:
+    """(T, H, W, 3) of a clip whose frames are one array."""
+    return shown.frames
+
+
+def plain(backend: VideoMaMaBackend, shown: LoadedClip, masklet: Masklet) -> int:
     """Mattes one masklet the released script's way; returns alpha frames made."""
     step, chosen = backend._step, backend._config
-    count = len(shown.frames)
+    count = len(shown.clip.frame_indices)
     masks = np.stack([decode_rle(rle) for rle in masklet.rles if rle is not None])
     made = 0
     for start in range(0, count, chosen.window):
         cut = slice(start, min(start + chosen.window, count))
         length = cut.stop - cut.start
-        rgb = _by(chosen.max_batch, step.encode_frames, shown.frames[cut])
+        rgb = _by(chosen.max_batch, step.encode_frames, _pixels(shown)[cut])
         mask = _by(chosen.max_batch, step.encode_masks, masks[cut])
         noise = step.noise(length, *rgb.shape[2:], chosen.seed)
         latents = step.denoise([(noise, rgb, mask)])[0]
@@ -88,9 +94,12 @@ def _by(size: int, run: Callable[[Any], Any], items: Any) -> Any:
     return torch.cat([run(items[first : first + size]) for first in range(0, len(items), size)])
 
 
-def ours(backend: VideoMaMaBackend, shown: Clip) -> int:
+def ours(backend: VideoMaMaBackend, shown: LoadedClip) -> int:
     """Mattes all masklets of the clip; returns alpha frames made."""
-    return sum(len(block.alpha) for block in backend.matte(shown, shown.masklets))  # type: ignore[union-attr]
+    return sum(
+        len(block.alpha)
+        for block in backend.matte(shown.clip, iter(shown.frames), shown.clip.masklets)
+    )  # type: ignore[union-attr]
 
 
 def seconds(run: Callable[[], object]) -> float:
@@ -111,21 +120,21 @@ def _settle() -> None:
         torch.cuda.synchronize()
 
 
-def parts(backend: VideoMaMaBackend, shown: Clip) -> dict[str, float]:
+def parts(backend: VideoMaMaBackend, shown: LoadedClip) -> dict[str, float]:
     """Seconds for one masklet of the clip: RGB encode, mask encode, UNet, decode."""
     step, chosen = backend._step, backend._config
-    masklet, cut = shown.masklets[0], slice(0, chosen.window)
+    masklet, cut = shown.clip.masklets[0], slice(0, chosen.window)
     masks = np.stack([decode_rle(rle) for rle in masklet.rles if rle is not None])[cut]
-    rgb = _by(chosen.max_batch, step.encode_frames, shown.frames[cut])
+    rgb = _by(chosen.max_batch, step.encode_frames, _pixels(shown)[cut])
     mask = _by(chosen.max_batch, step.encode_masks, masks)
     noise = step.noise(len(rgb), *rgb.shape[2:], chosen.seed)
     (latents,) = step.denoise([(noise, rgb, mask)])
     chunks = [
         latents[i : i + chosen.decode_chunk] for i in range(0, len(latents), chosen.decode_chunk)
     ]
-    share = len(shown.frames) / len(rgb)
+    share = len(shown.clip.frame_indices) / len(rgb)
     runs: dict[str, Callable[[], object]] = {
-        "RGB encode": lambda: _by(chosen.max_batch, step.encode_frames, shown.frames[cut]),
+        "RGB encode": lambda: _by(chosen.max_batch, step.encode_frames, _pixels(shown)[cut]),
         "mask encode": lambda: _by(chosen.max_batch, step.encode_masks, masks),
         "UNet": lambda: step.denoise([(noise, rgb, mask)]),
         "decode": lambda: [step.decode([chunk]).ready() for chunk in chunks],
@@ -148,7 +157,7 @@ def sharing(chosen: MattingConfig, frames: int, height: int, width: int) -> list
     alone, together = [], []
     for _ in range(REPEATS):
         start = time.perf_counter()
-        for masklet in shown.masklets:
+        for masklet in shown.clip.masklets:
             plain(backend, shown, masklet)
         middle = time.perf_counter()
         ours(backend, shown)

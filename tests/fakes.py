@@ -329,6 +329,13 @@ class FakeBackend:
         self.closed = True
 
 
+def mattes(
+    backend: MattingBackend, loaded: LoadedClip, masklets: Sequence[Masklet]
+) -> list[Matte | MatteFailure]:
+    """All that a backend yields of a clip."""
+    return [*backend.matte(loaded.clip, iter(loaded.frames), masklets)]
+
+
 class FailingSource:
     """A real source, but ``load`` raises for the clips named."""
 
@@ -424,7 +431,9 @@ def open_builder(
         source=source or open_source(run),
         backend=backend or FakeBackend(),
         output=open_output(run),
-        reasons=[Reason(slug, "backend", "a test's", "none") for slug in ("test", "not_here")],
+        reasons=[
+            Reason(slug, "backend", "a test's", "none") for slug in ("solver", "device", "test")
+        ],
     )
     builder.setup()
     return contextlib.closing(builder)

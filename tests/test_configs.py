@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import typing
-from dataclasses import fields, is_dataclass
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from mav_pipeline.cli import conf_folder, load_config
+from mav_pipeline.cli import load_config
 from mav_pipeline.config import RunConfig
+from mav_pipeline.config.compose import conf_folder
+from mav_pipeline.config.parse import names
+from mav_pipeline.matting.registry import BACKENDS
 from mav_pipeline.schema.errors import ConfigError
+from mav_pipeline.sources.registry import SOURCES
 
 CONF = conf_folder()
 TYPES = typing.get_type_hints(RunConfig)
@@ -32,12 +36,12 @@ def read(path: Path) -> dict[str, Any]:
     return content
 
 
-def written(section: str) -> set[str]:
-    """The keys that ``conf/`` gives to one section of the configuration."""
-    if section in GROUPS:
-        files = [read(path) for path in (CONF / section).glob("*.yaml")]
-        return {key for content in files for key in content} - {"defaults"}
-    return set(read(CONF / "config.yaml")[section])
+def written(section: str, option: str | None = None) -> set[str]:
+    """The keys that ``conf/`` gives to a section, or to one choice of a group."""
+    if option is None:
+        return set(read(CONF / "config.yaml")[section])
+    files = [read(CONF / section / f"{name}.yaml") for name in ("base", option)]
+    return {key for content in files for key in content} - {"defaults"}
 
 
 def test_the_defaults_compose() -> None:
@@ -86,9 +90,23 @@ def test_every_group_on_disk_is_known() -> None:
     assert folders == {*GROUPS, "experiment", "ablation"}
 
 
-@pytest.mark.parametrize("section", sorted(key for key in TYPES if is_dataclass(TYPES[key])))
+@pytest.mark.parametrize(
+    "section", sorted(key for key in TYPES if is_dataclass(TYPES[key]) and key not in GROUPS)
+)
 def test_every_key_has_a_field_and_every_field_a_key(section: str) -> None:
-    assert written(section) == {field.name for field in fields(TYPES[section])}
+    assert written(section) == set(names(TYPES[section]))
+
+
+@pytest.mark.parametrize(("group", "option"), OPTIONS)
+def test_every_key_of_a_choice_has_a_field_and_every_field_a_key(group: str, option: str) -> None:
+    kinds: dict[str, Any] = {"source": SOURCES, "matting": BACKENDS}
+    cls = kinds[group].config_of(option) if group in kinds else TYPES[group]
+    assert written(group, option) == set(names(cls))
+
+
+@pytest.mark.parametrize("kinds", [SOURCES, BACKENDS], ids=["source", "matting"])
+def test_every_kind_has_its_yaml_and_every_yaml_its_kind(kinds: Any) -> None:
+    assert {option for group, option in OPTIONS if group == kinds.key} == set(kinds.names())
 
 
 def test_every_section_of_the_file_is_one_of_the_configuration() -> None:

@@ -23,7 +23,7 @@ from mav_pipeline.evaluate.strata import Shape, motion_group, resolution_group, 
 from mav_pipeline.matting.registry import open_backend
 from mav_pipeline.media.masks import decode_rle, encode_rle, read_png
 from mav_pipeline.quality import Scorer
-from mav_pipeline.schema import Alpha, Clip, Masklet, Masks, MatteFailure, Seams
+from mav_pipeline.schema import Alpha, Clip, LoadedClip, Masklet, Masks, MatteFailure, Seams
 from mav_pipeline.schema.interfaces import MattingBackend
 from mav_pipeline.sources.registry import open_source
 from mav_pipeline.synthetic import render
@@ -96,23 +96,24 @@ def rows(half: Half) -> Iterator[Row]:
                 root,
                 load_config((*words, f"sample.width={width}", f"sample.height={height}")).sample,
             )
-            for clip, truths in corpus(root / "sav_train", root / "alpha_gt"):
-                yield from clip_rows(plan, clip, truths, f"{seed}/{clip.video_id}")
+            for loaded, truths in corpus(root / "sav_train", root / "alpha_gt"):
+                yield from clip_rows(plan, loaded, truths, f"{seed}/{loaded.clip.video_id}")
 
 
 def real_rows(mini: Path) -> Iterator[Row]:
     """Every matte of the real masklets whose truth is known; judged, never fitted."""
     plan = dataclasses.replace(PLANS["judge"], masks=("down32", "blob.06"))
-    for clip, truths in corpus(mini / "sav_train", mini / "alpha_gt"):
-        yield from clip_rows(plan, clip, truths, clip.video_id)
+    for loaded, truths in corpus(mini / "sav_train", mini / "alpha_gt"):
+        yield from clip_rows(plan, loaded, truths, loaded.clip.video_id)
 
 
-def corpus(source: Path, truth: Path) -> Iterator[tuple[Clip, dict[str, Alpha]]]:
+def corpus(source: Path, truth: Path) -> Iterator[tuple[LoadedClip, dict[str, Alpha]]]:
     """Clips in memory, with the true alpha of the masklets that have one."""
     settings = load_config((f"source.root={source}", "source.masklets=manual"))
     opened = open_source(settings)
     for ref in opened.discover().clips:
-        clip = opened.load(ref, settings.matting.size_rule(1))
+        loaded = opened.load(ref, settings.matting.size_rule(1))
+        clip = loaded.clip
         truths: dict[str, Alpha] = {}
         for masklet in clip.masklets:
             folder = truth / clip.video_id / masklet.name
@@ -122,11 +123,14 @@ def corpus(source: Path, truth: Path) -> Iterator[tuple[Clip, dict[str, Alpha]]]
                 alpha[~np.array(masklet.visible)] = 0
                 truths[masklet.name] = alpha
         if truths:
-            yield clip, truths
+            yield LoadedClip(clip, [*loaded.frames]), truths  # gone through for each matte
 
 
-def clip_rows(plan: Plan, clip: Clip, truths: Mapping[str, Alpha], name: str) -> Iterator[Row]:
+def clip_rows(
+    plan: Plan, loaded: LoadedClip, truths: Mapping[str, Alpha], name: str
+) -> Iterator[Row]:
     """Every matte of one clip."""
+    clip = loaded.clip
     for masklet in clip.masklets:
         truth = truths.get(masklet.name)
         if truth is None or not truth.any():
@@ -134,11 +138,11 @@ def clip_rows(plan: Plan, clip: Clip, truths: Mapping[str, Alpha], name: str) ->
         groups = _groups(clip, truth)
         others = [alpha for key, alpha in truths.items() if key != masklet.name]
         faithful = _decoded(masklet, truth.shape[1:])
-        closed_faithful = matte("closed_form", clip, masklet)
+        closed_faithful = matte("closed_form", loaded, masklet)
         for kind in ("faithful", *plan.masks):
             masks = faithful if kind == "faithful" else DEGRADATIONS[kind](faithful)
             guide = dataclasses.replace(masklet, rles=tuple(encode_rle(mask) for mask in masks))
-            closed = closed_faithful if kind == "faithful" else matte("closed_form", clip, guide)
+            closed = closed_faithful if kind == "faithful" else matte("closed_form", loaded, guide)
             limit = 2 * error(closed, truth)
             mattes = {
                 ("truth", "none", 0.0): truth,
@@ -160,7 +164,7 @@ def clip_rows(plan: Plan, clip: Clip, truths: Mapping[str, Alpha], name: str) ->
                     strength=strength,
                     error=error(alpha, truth),
                     limit=limit,
-                    scores=scores(clip, guide, alpha, WINDOWS if damage == "resets" else Seams()),
+                    scores=scores(loaded, guide, alpha, WINDOWS if damage == "resets" else Seams()),
                     groups=groups,
                 )
 
@@ -201,24 +205,27 @@ def error(alpha: Alpha, truth: Alpha) -> float:
 _BACKENDS: dict[str, MattingBackend] = {}
 
 
-def matte(backend: str, clip: Clip, masklet: Masklet) -> Alpha:
+def matte(backend: str, loaded: LoadedClip, masklet: Masklet) -> Alpha:
     """(T, H, W) at source resolution, which these clips are matted at."""
+    clip = loaded.clip
     if backend not in _BACKENDS:
         _BACKENDS[backend] = open_backend(load_config((f"matting={backend}",)).matting)
         _BACKENDS[backend].setup()
     alpha = np.zeros((len(clip.frame_indices), clip.height, clip.width), np.uint8)
-    for block in _BACKENDS[backend].matte(clip, [masklet]):
+    for block in _BACKENDS[backend].matte(clip, iter(loaded.frames), [masklet]):
         assert not isinstance(block, MatteFailure), block
         alpha[block.start : block.start + len(block.alpha)] = block.alpha
     return alpha
 
 
-def scores(clip: Clip, masklet: Masklet, alpha: Alpha, seams: Seams) -> Mapping[str, float | None]:
+def scores(
+    loaded: LoadedClip, masklet: Masklet, alpha: Alpha, seams: Seams
+) -> Mapping[str, float | None]:
     """As a build scores it."""
     scorer = Scorer(full=True)
-    for index, rle in enumerate(masklet.rles):
+    for index, (rle, frame) in enumerate(zip(masklet.rles, loaded.frames, strict=True)):
         if rle is not None:
-            scorer.add(index, alpha[index], rle, clip.frames[index])
+            scorer.add(index, alpha[index], rle, frame)
     return scorer.scores(seams)
 
 

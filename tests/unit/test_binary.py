@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mav_pipeline.matting.binary import BLOCK, BinaryBackend
+from mav_pipeline.matting.binary import BinaryBackend
+from mav_pipeline.matting.blocks import BLOCK
 from mav_pipeline.media.masks import encode_rle
 from mav_pipeline.media.sizing import source_size
 from mav_pipeline.schema import Clip, Masklet, Seams, WorkingSize
@@ -18,9 +19,8 @@ def _clip(visible: list[bool]) -> tuple[Clip, np.ndarray]:
         masks[index, 5:20, index : index + 10] = shown
     masklet = Masklet("manual_000", 0, "manual", tuple(encode_rle(mask) for mask in masks))
     size = WorkingSize(4, 5, 8, 8)
-    frames = np.zeros((len(visible), 8, 8, 3), np.uint8)
     indices = tuple(range(0, 4 * len(visible), 4))
-    clip = Clip("sav_000001", 50, 40, 24.0, indices, None, (masklet,), size, frames, ())
+    clip = Clip("sav_000001", 50, 40, 24.0, indices, None, (masklet,), size, ())
     return clip, masks
 
 
@@ -29,8 +29,8 @@ def test_alpha_is_the_mask_at_source_resolution() -> None:
     clip, masks = _clip(visible)
     backend: MattingBackend = BinaryBackend()
     backend.setup()
-    blocks = list(backend.matte(clip, clip.masklets))
-    assert [(block.start, len(block.alpha)) for block in blocks] == [(1, 2), (4, BLOCK), (12, 3)]
+    blocks = list(backend.matte(clip, iter(()), clip.masklets))
+    assert [(block.start, len(block.alpha)) for block in blocks] == [(1, 2), (4, 4), (8, 7)]
     for block in blocks:
         assert block.size == source_size(40, 50)
         assert block.note is None

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from mav_pipeline.matting import closed_form
-from mav_pipeline.matting.closed_form import BLOCK, ClosedFormBackend, make_trimap
+from mav_pipeline.matting.blocks import BLOCK
+from mav_pipeline.matting.closed_form import ClosedFormBackend, make_trimap
 from mav_pipeline.media.masks import encode_rle
-from mav_pipeline.schema import Clip, Masklet, Matte, Seams, WorkingSize
+from mav_pipeline.schema import Clip, LoadedClip, Masklet, Matte, Seams, WorkingSize
 from mav_pipeline.schema.interfaces import MattingBackend
+from tests.fakes import mattes
 
 HEIGHT, WIDTH = 72, 96
 
@@ -44,12 +46,13 @@ def _masklet(masks: Sequence[np.ndarray], number: int = 0) -> Masklet:
     return Masklet(f"manual_{number:03d}", number, "manual", rles)
 
 
-def _clip(frames: Sequence[np.ndarray], masklets: Sequence[Masklet], pad: int = 0) -> Clip:
+def _clip(frames: Sequence[np.ndarray], masklets: Sequence[Masklet], pad: int = 0) -> LoadedClip:
     height, width = frames[0].shape[:2]
     size = WorkingSize(height, width, height + pad, width + pad)
     indices = tuple(range(0, 4 * len(frames), 4))
     padded = np.stack([np.pad(f, ((0, pad), (0, pad), (0, 0)), mode="edge") for f in frames])
-    return Clip("sav_000001", width, height, 24.0, indices, None, tuple(masklets), size, padded, ())
+    clip = Clip("sav_000001", width, height, 24.0, indices, None, tuple(masklets), size, ())
+    return LoadedClip(clip, padded)
 
 
 def _backend() -> ClosedFormBackend:
@@ -60,7 +63,7 @@ def _backend() -> ClosedFormBackend:
 
 def _matte(image: np.ndarray, mask: np.ndarray, pad: int = 0) -> Matte:
     masklet = _masklet([mask])
-    (block,) = _backend().matte(_clip([image], [masklet], pad), [masklet])
+    (block,) = mattes(_backend(), _clip([image], [masklet], pad), [masklet])
     return block
 
 
@@ -76,7 +79,7 @@ def _mad(alpha: np.ndarray, truth: np.ndarray) -> float:
 
 def test_it_keeps_the_backend_contract() -> None:
     backend: MattingBackend = _backend()
-    assert (backend.name, backend.multiple, backend.identity()) == ("closed_form", 1, {})
+    assert (backend.multiple, backend.identity(), backend.settings()) == (1, {}, {})
     assert backend.seams(_masklet([np.ones((4, 4), np.bool_)])) == Seams()
     backend.close()
 
@@ -115,7 +118,7 @@ def test_the_band_grows_with_the_object_within_its_bounds() -> None:
         mask = _soft_disk(radius=radius) > 0.5
         masklet = _masklet([mask])
         flat = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)  # no colours: the prior's ramp shows
-        (matte,) = backend.matte(_clip([flat], [masklet]), [masklet])
+        (matte,) = mattes(backend, _clip([flat], [masklet]), [masklet])
         widths.append(int(((matte.alpha[0, 36] > 0) & (matte.alpha[0, 36] < 255)).sum()))
     assert widths == [8, 16, 20]  # on both sides of two edges: 2, then those below 3.5, then 5
 
@@ -176,8 +179,8 @@ def test_a_mask_is_brought_to_working_size() -> None:
     large = np.kron(truth > 0.5, np.ones((3, 3), np.bool_)).astype(np.bool_)
     masklet = _masklet([large])
     clip = _clip([_composite(truth)], [masklet])
-    (block,) = _backend().matte(clip, [masklet])
-    assert block.size == clip.size
+    (block,) = mattes(_backend(), clip, [masklet])
+    assert block.size == clip.clip.size
     np.testing.assert_array_equal(block.alpha[0], _alpha(_composite(truth), truth > 0.5))
 
 
@@ -186,13 +189,13 @@ def test_only_visible_frames_are_yielded_in_small_blocks() -> None:
     image, mask = _composite(truth), truth > 0.5
     visible = [False] * 2 + [True] * (BLOCK + 1) + [False] + [True]
     masklet = _masklet([mask & shown for shown in visible])
-    blocks = list(_backend().matte(_clip([image] * len(visible), [masklet]), [masklet]))
-    assert [(block.start, len(block.alpha)) for block in blocks] == [(2, BLOCK), (10, 1), (12, 1)]
+    blocks = mattes(_backend(), _clip([image] * len(visible), [masklet]), [masklet])
+    assert [(block.start, len(block.alpha)) for block in blocks] == [(2, 6), (8, 3), (12, 1)]
 
 
 def test_a_masklet_that_is_never_visible_yields_nothing() -> None:
     masklet = _masklet([np.zeros((HEIGHT, WIDTH), np.bool_)])
-    assert list(_backend().matte(_clip([_composite(_soft_disk())], [masklet]), [masklet])) == []
+    assert (mattes(_backend(), _clip([_composite(_soft_disk())], [masklet]), [masklet])) == []
 
 
 def _nan(image: np.ndarray, trimap: closed_form.Trimap) -> np.ndarray:
@@ -232,7 +235,7 @@ def test_only_the_block_with_the_failure_is_marked(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(closed_form, "solve", once)
     masklet = _masklet([_soft_disk() > 0.5] * (BLOCK + 1))
     clip = _clip([_composite(_soft_disk())] * (BLOCK + 1), [masklet])
-    assert [block.note for block in backend.matte(clip, [masklet])] == ["solver_fallback", None]
+    assert [block.note for block in mattes(backend, clip, [masklet])] == ["solver_fallback", None]
 
 
 def test_a_bug_in_the_solver_is_no_fallback(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -248,11 +251,11 @@ def test_alpha_depends_on_clip_and_masklet_alone() -> None:
     truth, other = _soft_disk(), _soft_disk(20, 70, 9)
     first, second = _masklet([truth > 0.5], 0), _masklet([other > 0.5], 1)
     clip = _clip([_composite(truth)], [first, second])
-    (alone,) = _backend().matte(clip, [second])
+    (alone,) = mattes(_backend(), clip, [second])
 
     used = _backend()
-    list(used.matte(_clip([_composite(other)], [first]), [first]))  # an earlier clip
-    blocks = list(used.matte(clip, [first, second]))
+    (mattes(used, _clip([_composite(other)], [first]), [first]))  # an earlier clip
+    blocks = mattes(used, clip, [first, second])
     assert [block.masklet.name for block in blocks] == ["manual_000", "manual_001"]
     assert blocks[1].alpha.tobytes() == alone.alpha.tobytes()
 
@@ -264,7 +267,7 @@ def test_the_number_of_threads_moves_no_byte() -> None:
     for threads in (2, 1):
         backend = ClosedFormBackend(threads=threads, band=0.02, band_min=4, band_max=8)
         backend.setup()
-        (block,) = backend.matte(clip, [masklet])
+        (block,) = mattes(backend, clip, [masklet])
         alphas.append(block.alpha.tobytes())
     assert alphas[0] == alphas[1]
 

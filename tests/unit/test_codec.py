@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any, Literal
 
 import numpy as np
@@ -17,10 +18,11 @@ from mav_pipeline.dataset.sample import (
     encode_sample,
     masks_of,
 )
-from mav_pipeline.schema import Clip, Sample, Verdict
+from mav_pipeline.schema import FORMAT, Clip, Sample, Verdict
+from mav_pipeline.schema.document import Provenance
 from tests.fakes import memory_clip, moving_box
 
-PROVENANCE = {"fingerprint": "f" * 64, "backend": "fake", "seed": 42}
+PROVENANCE = Provenance(fingerprint="f" * 64, backend="fake", seed=42)
 SCORE_NAMES = {"outside_mass": 0.0, "flicker": None}
 
 
@@ -41,7 +43,7 @@ def sample(
             alpha = np.full((source.height, source.width), 100 + index if rle else 0, np.uint8)
             writer.write(change(alpha))
         stored.append(StoredMasklet(masklet, Verdict("accepted", (), SCORE_NAMES), writer.close()))
-    return encode_sample(source, stored, PROVENANCE)
+    return encode_sample(source, stored, PROVENANCE, FORMAT)
 
 
 def document_of(found: Sample) -> dict[str, Any]:
@@ -65,7 +67,8 @@ def test_the_json_is_the_contracts() -> None:
         "fps": 24.0,
         "frame_indices": [0, 4, 8],
         "environment": "Indoor",
-        "provenance": PROVENANCE,
+        "provenance": asdict(PROVENANCE),
+        "format": FORMAT,
     }
     assert [masklet["name"] for masklet in document["masklets"]] == ["manual_000", "manual_007"]
     second = document["masklets"][1]
@@ -95,7 +98,7 @@ def test_members_come_json_first_then_rgb_then_alphas() -> None:
 def test_a_sample_reads_back_as_it_was_written(kind: Literal["ffv1", "png"]) -> None:
     source = clip()
     document, masklets = decode_sample(dict(sample(source, kind).members))
-    assert document == document_of(sample(source, kind))
+    assert document.encode() == dict(sample(source, kind).members)["json"]
     assert [masklet.name for masklet in masklets] == ["manual_000", "manual_007"]
     assert masklets[0].alpha[:, 0, 0].tolist() == [100, 101, 102]
     assert masklets[1].alpha[:, 0, 0].tolist() == [100, 0, 102]
@@ -115,13 +118,15 @@ def test_a_part_of_the_alpha_is_read_alone(kind: Literal["ffv1", "png"]) -> None
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda d: d["frame_indices"].append(12), "3 frames .* the json 4"),
+        (lambda d: d["frame_indices"].append(12), r"masks of \[3\] frames, of 4"),
         (lambda d: d.update(height=50), r"the json 3 of \(50, 64\)"),
         (lambda d: d["masklets"][0].update(visible=[True, True, False]), "visible"),
-        (lambda d: d["masklets"][0]["mask"].pop(), "visible"),
+        (lambda d: d["masklets"][0]["mask"].pop(), r"masks of \[2, 3\] frames, of 3"),
         (lambda d: d["masklets"].pop(), "manual_007.alpha.mkv.* belong to no masklet"),
         (lambda d: d["masklets"][0].update(name="manual_001"), "manual_001 is missing"),
-        (lambda d: d.pop("frame_indices"), "json member is not ours"),
+        (lambda d: d.pop("frame_indices"), "the json is not that of a sample"),
+        (lambda d: d.update(key="other"), "key 'other' is not video_id"),
+        (lambda d: d.update(format=99), "of format 99, and this version .* reads up to"),
     ],
 )
 def test_what_does_not_agree_with_the_json_is_noticed(
@@ -146,6 +151,8 @@ def test_a_missing_member_is_noticed(kind: Literal["ffv1", "png"]) -> None:
 
 
 def test_a_sample_without_json_is_no_sample() -> None:
-    for members in ({}, {"json": b"no json"}, {"json": b"[]"}):
-        with pytest.raises(ValueError, match="json member is not ours"):
-            decode_sample(members)
+    with pytest.raises(ValueError, match="the sample has no json"):
+        decode_sample({})
+    for data in (b"no json", b"[]"):
+        with pytest.raises(ValueError, match="the json is not that of a sample"):
+            decode_sample({"json": data})

@@ -264,13 +264,13 @@ def test_a_torn_or_missing_tar_is_named_and_the_others_are_compared(
 
 
 def test_no_truth_at_all_is_a_setting(small_set: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"gt\.root is not set"):
+    with pytest.raises(ConfigError, match=r"evaluate\.root is not set"):
         Truth.open(EvaluateConfig(root=None, layout="alpha_gt"), None)
-    with pytest.raises(ConfigError, match=r"gt\.root=.*nowhere is not a folder"):
+    with pytest.raises(ConfigError, match=r"evaluate\.root=.*nowhere is not a folder"):
         evaluated(small_set, tmp_path / "nowhere")
-    with pytest.raises(ConfigError, match=r"gt\.root=.*run\.json is not a folder"):
+    with pytest.raises(ConfigError, match=r"evaluate\.root=.*run\.json is not a folder"):
         evaluated(small_set, small_set / "run.json")
-    with pytest.raises(ConfigError, match=r"holds no file .*gt\.layout=alpha_gt"):
+    with pytest.raises(ConfigError, match=r"holds no file .*evaluate\.layout=alpha_gt"):
         evaluated(small_set, small_set)
     with pytest.raises(OutputError, match="holds no build"):
         evaluated(tmp_path / "nowhere", tmp_path)

@@ -24,6 +24,7 @@ from mav_pipeline.dataset.sample import decode_sample, masks_of
 from mav_pipeline.dataset.shards import read_samples
 from mav_pipeline.export import Exported, Target, export
 from mav_pipeline.export.preview import foreground
+from mav_pipeline.schema import FORMAT
 from mav_pipeline.schema.errors import ConfigError, OutputError
 from mav_pipeline.storage import LocalStorage
 from tests.fakes import (
@@ -133,7 +134,7 @@ def test_sav_val_is_read_back_as_a_source(tmp_path: Path) -> None:
     for key, members in stored(root).items():
         (before, masklets), (after, returned) = decode_sample(members), decode_sample(again[key])
         for what in ("key", "width", "height", "fps", "frame_indices"):
-            assert after[what] == before[what]
+            assert getattr(after, what) == getattr(before, what)
         assert [m.name for m in returned] == [m.name.replace("manual", "gt") for m in masklets]
         for one, other in zip(masklets, returned, strict=True):
             assert one.rles == other.rles
@@ -352,14 +353,14 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_exported(
 
 
 @pytest.mark.parametrize(
-    "changes", [{"key": "../../etc"}, {"masklet": "../manual_000"}, {"masklet": "x_1"}]
+    "changes", [{"key": "../../etc"}, {"masklet": "../manual_000"}, {"masklet": "x 1"}]
 )
 def test_names_come_only_from_checked_ids(
     small_set: Path, tmp_path: Path, changes: Mapping[str, str]
 ) -> None:
     path = small_set / layout.MANIFEST
     first, *rows = decode_rows(path.read_bytes()).to_pylist()
-    path.write_bytes(encode_rows([{**first, **changes}, *rows]))
+    path.write_bytes(encode_rows([{**first, **changes}, *rows], FORMAT))
     with pytest.raises(OutputError, match="may not become a file's name"):
         exported(small_set, tmp_path / "export")
     assert not (tmp_path / "export").exists()

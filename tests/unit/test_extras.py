@@ -6,8 +6,9 @@ import sys
 
 import pytest
 
-from mav_pipeline.matting.registry import open_backend
+from mav_pipeline.matting.registry import BACKENDS, open_backend
 from mav_pipeline.runtime.driver import open_pool
+from mav_pipeline.runtime.workers import open_builder
 from mav_pipeline.schema.errors import ConfigError
 from tests.fakes import config
 
@@ -15,9 +16,11 @@ from tests.fakes import config
 @pytest.mark.parametrize("missing", ["torch", "diffusers"])
 def test_the_model_names_its_extra(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, missing, None)
-    backend = open_backend(config({"matting.name": "videomama"}).matting)
     with pytest.raises(ConfigError, match=r"matting=videomama needs .* '\.\[videomama\]'"):
-        backend.setup()
+        BACKENDS.check_installed("videomama")
+    run = config({"matting.name": "videomama", "source.root": ".", "output.root": "out"})
+    with pytest.raises(ConfigError, match=r"matting=videomama needs .* '\.\[videomama\]'"):
+        open_builder(run)
 
 
 def test_weights_of_the_hub_name_their_extra(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,7 +34,7 @@ def test_ray_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "mav_pipeline.runtime.ray.pool", raising=False)
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ConfigError, match=r"runtime=ray needs .* '\.\[ray\]'"):
-        open_pool(config({"runtime.name": "ray"}), "f" * 64)
+        open_pool(config({"runtime.name": "ray"}))
 
 
 def test_the_loader_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -131,7 +131,7 @@ def test_a_tar_gives_the_clips_that_its_folder_gives(
             tidy = prefix.removeprefix("./").replace("//./", "/")
             assert new.name == tidy + old.name
         if now.problem is None:
-            assert tarred.load(now, NATIVE).rgb == loose.load(before, NATIVE).rgb
+            assert tarred.load(now, NATIVE).clip.rgb == loose.load(before, NATIVE).clip.rgb
 
 
 def test_folders_and_tars_may_be_mixed_and_clips_come_from_all(
@@ -305,7 +305,7 @@ def test_a_torn_tar_is_one_failed_clip_that_names_it_and_its_whole_clips_are_giv
     assert [clip.video_id for clip in clips if clip.problem is None] == whole
     for clip in clips:
         if clip.problem is None:
-            assert opened(tmp_path).load(clip, NATIVE).video_id == clip.video_id
+            assert opened(tmp_path).load(clip, NATIVE).clip.video_id == clip.video_id
 
 
 @pytest.mark.parametrize(

@@ -228,16 +228,16 @@ def test_crops_are_those_of_a_full_decode(build: Callable[..., Path], rgb: str, 
     assert sorted(names(samples)) == EVERY
     for sample in samples:
         alphas, masks, document = expected[sample["key"], sample["masklet"]]
-        start = document["frame_indices"].index(sample["frame_indices"][0])
+        start = document.frame_indices.index(sample["frame_indices"][0])
         places = slice(start, start + 3)
-        assert sample["frame_indices"].tolist() == document["frame_indices"][places]
+        assert sample["frame_indices"].tolist() == [*document.frame_indices[places]]
         np.testing.assert_array_equal(sample["alpha"], alphas[places])
         np.testing.assert_array_equal(sample["mask"], masks[places])
-        (entry,) = (e for e in document["masklets"] if e["name"] == sample["masklet"])
-        assert sample["visible"].tolist() == entry["visible"][places]
+        entry = document.masklet(sample["masklet"])
+        assert sample["visible"].tolist() == [*entry.visible[places]]
         assert sample["visible"].any()
         for score in SCORE_NAMES:
-            value = entry["scores"].get(score)
+            value = entry.scores.get(score)
             assert sample["scores"][score] == value or (value is None)
         assert ("frames" in sample) == (rgb != "none")
         if rgb != "none":
@@ -499,9 +499,9 @@ def first_sample(root: Path) -> tuple[Path, str, dict[str, bytes]]:
         (lambda m: m.update({"rgb.mp4": b"no video"}), "the video cannot be decoded"),
         (lambda m: m.update({"rgb.mp4": encode_mp4(pictures(2))}), "the video has no frame 4"),
         (lambda m: m.pop("rgb.mp4"), "no RGB of frame 0"),
-        (lambda m: m.pop("json"), "json member is not ours"),
+        (lambda m: m.pop("json"), "the sample has no json"),
         (lambda m: m.update(json=m["json"].replace(b'"height":48', b'"height":46')), "a frame is"),
-        (lambda m: m.update(json=m["json"].replace(b"visible", b"seen")), "json member is not"),
+        (lambda m: m.update(json=m["json"].replace(b"visible", b"seen")), "not that of a sample"),
         (lambda m: m.update(json=m["json"].replace(b'"size":[48', b'"size":[46')), "a mask is"),
         (lambda m: m.clear(), "it has no sample sav_000001"),
     ],

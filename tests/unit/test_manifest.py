@@ -16,7 +16,7 @@ from mav_pipeline.dataset.manifest import (
     problem_values,
 )
 from mav_pipeline.media.parquet import encode_table
-from mav_pipeline.schema import SCORE_NAMES, Problem
+from mav_pipeline.schema import FORMAT, SCORE_NAMES, Problem
 from tests.fakes import memory_clip
 
 CONTRACT = (
@@ -40,7 +40,7 @@ def test_the_columns_are_the_contracts() -> None:
 
 
 def test_a_masklets_row_says_what_is_known_of_it() -> None:
-    first, _ = decode_rows(encode_rows(rows())).to_pylist()
+    first, _ = decode_rows(encode_rows(rows(), FORMAT)).to_pylist()
     known = {key: value for key, value in first.items() if value is not None}
     assert known == {
         "key": "sav_000001",
@@ -62,7 +62,7 @@ def test_a_masklets_row_says_what_is_known_of_it() -> None:
 
 
 def test_a_failed_clip_has_one_row_without_masklet() -> None:
-    _, second = decode_rows(encode_rows(rows())).to_pylist()
+    _, second = decode_rows(encode_rows(rows(), FORMAT)).to_pylist()
     assert second["masklet"] is None
     assert (second["status"], second["reasons"]) == ("failed", ["corrupt"])
     assert second["error"] == "decode of video: it is"
@@ -74,23 +74,25 @@ def test_every_value_of_a_row_has_a_column() -> None:
 
 
 def test_the_same_rows_give_the_same_bytes() -> None:
-    assert encode_rows(rows()) == encode_rows(rows())
-    assert encode_rows(rows()[::-1]) != encode_rows(rows())
+    assert encode_rows(rows(), FORMAT) == encode_rows(rows(), FORMAT)
+    assert encode_rows(rows()[::-1], FORMAT) != encode_rows(rows(), FORMAT)
 
 
 def test_no_rows_are_a_table_too() -> None:
-    assert decode_rows(encode_rows([])).num_rows == 0
+    assert decode_rows(encode_rows([], FORMAT)).num_rows == 0
 
 
 def test_what_is_no_manifest_is_refused() -> None:
     with pytest.raises(pa.ArrowInvalid):
         decode_rows(b"text")
-    with pytest.raises(ValueError, match="columns are"):
+    with pytest.raises(ValueError, match="no columns"):
         decode_rows(encode_table(pa.table({"key": ["a"]})))
 
 
 def test_merging_keeps_rows_and_their_order() -> None:
     first, second = rows()
-    merged = decode_rows(merge(encode_rows(part) for part in ([second], [], [first])))
+    merged = decode_rows(
+        merge((encode_rows(part, FORMAT) for part in ([second], [], [first])), FORMAT)
+    )
     assert merged["key"].to_pylist() == ["sav_000002", "sav_000001"]
     assert merged.schema == SCHEMA

@@ -33,7 +33,6 @@ from mav_pipeline.matting.binary import BinaryBackend
 from mav_pipeline.media.images import encode_jpeg
 from mav_pipeline.media.masks import encode_rle
 from mav_pipeline.media.parquet import encode_table
-from mav_pipeline.media.sizing import SizeRule
 from mav_pipeline.planning import plan
 from mav_pipeline.report import masklets, write_report
 from mav_pipeline.report.bounds import Limit, limits_of
@@ -41,16 +40,20 @@ from mav_pipeline.report.charts import PLOT_HEIGHT, PLOT_WIDTH, histogram, rate
 from mav_pipeline.report.choose import Choice, choose
 from mav_pipeline.report.masklets import pack
 from mav_pipeline.schema import (
+    FORMAT,
     Clip,
     ClipMeasure,
     ClipRef,
+    LoadedClip,
     Masklet,
     Problem,
     ShardFailure,
     WorkingSize,
 )
 from mav_pipeline.schema.errors import ConfigError, InputError, OutputError
+from mav_pipeline.schema.interfaces import Sizing
 from mav_pipeline.storage import LocalStorage
+from tests.fakes import STAMP, config
 
 HEIGHT, WIDTH, STEP, FRAMES = 48, 64, 4, 6
 INDICES = tuple(range(0, STEP * FRAMES, STEP))
@@ -93,7 +96,7 @@ class _Source:
     def measure(self, ref: ClipRef) -> ClipMeasure:
         return ClipMeasure(1, FRAMES, FRAMES, HEIGHT * WIDTH)
 
-    def load(self, ref: ClipRef, rule: SizeRule) -> Clip:
+    def load(self, ref: ClipRef, sizing: Sizing) -> LoadedClip:
         if ref.video_id.startswith("bad"):
             raise InputError("corrupt", HOSTILE, role="video", stage="decode")
         masks = np.zeros((FRAMES, HEIGHT, WIDTH), np.bool_)
@@ -101,9 +104,8 @@ class _Source:
         masklet = Masklet("manual_000", 0, "manual", tuple(encode_rle(mask) for mask in masks))
         frames = np.zeros((FRAMES, 8, 8, 3), np.uint8)
         size = WorkingSize(8, 8, 8, 8)
-        return Clip(
-            ref.video_id, WIDTH, HEIGHT, 24.0, INDICES, None, (masklet,), size, frames, self._rgb
-        )
+        about = (ref.video_id, WIDTH, HEIGHT, 24.0, INDICES, None, (masklet,), size, self._rgb)
+        return LoadedClip(Clip(*about), frames)
 
 
 def _build(
@@ -120,6 +122,7 @@ def _build(
     clips = [ClipRef(name, (), problem if name == HOSTILE_ID else None) for name in ids]
     planned = plan.make_plan(clips, 2, {})
     run = {
+        "format": FORMAT,
         "fingerprint": "f" * 64,
         "config": config.to_mapping(),
         "weights": {},
@@ -133,12 +136,11 @@ def _build(
         source=_Source((("rgb.mp4", _mp4()),) if rgb is None else rgb),
         backend=BinaryBackend(),
         output=storage,
-        fingerprint="f" * 64,
     )
     with contextlib.closing(builder):
         builder.setup()
         for shard in planned.shards[:publish]:
-            builder.build(shard)
+            builder.build(shard, STAMP)
     return BuiltSet.open(storage)
 
 
@@ -281,9 +283,9 @@ def test_pictures_are_bounded(tmp_path: Path) -> None:
     assert _strips(page) == {}
     assert "report.masklets is 0" in page
     with pytest.raises(ConfigError, match=r"report\.masklets"):
-        ReportConfig(masklets=1000, frames=1, gate=None)
+        config({"report.masklets": 1000})
     with pytest.raises(ConfigError, match=r"report\.frames"):
-        ReportConfig(masklets=1, frames=0, gate=None)
+        config({"report.frames": 0})
 
 
 @pytest.mark.parametrize("damage", ["torn", "garbage", "missing"])
@@ -368,7 +370,7 @@ def test_a_histogram_holds_every_masklet_and_its_gates_inside_the_plot() -> None
     assert drawn is not None
     assert drawn.summary.startswith("4 masklets: ")
     assert drawn.summary.endswith("2 beyond quality.max_outside_mass=0.05")
-    assert 0 < drawn.gates[0].x < PLOT_WIDTH
+    assert 0 < drawn.limits[0].x < PLOT_WIDTH
     for box in drawn.boxes:
         assert 0 <= box.x <= box.x + box.width <= PLOT_WIDTH
         assert 0 <= box.y <= box.y + box.height <= PLOT_HEIGHT + 0.1
@@ -396,7 +398,7 @@ def test_every_row_reaches_the_script(tmp_path: Path) -> None:
     assert HOSTILE in columns["error"][1]
     assert list(scores)[:4] == ["quality", "outside_mass", "core_loss", "area_ratio"]
     assert {len(values) for values in (*columns.values(), *scores.values())} == {packed["rows"]}
-    limits = {(gate["score"], gate["upper"]): gate["limit"] for gate in packed["gates"]}
+    limits = {(gate["score"], gate["upper"]): gate["limit"] for gate in packed["limits"]}
     assert limits["area_ratio", False] == 0.5
 
 

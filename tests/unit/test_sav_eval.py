@@ -10,7 +10,7 @@ import pytest
 
 from mav_pipeline.media.masks import decode_rle
 from mav_pipeline.planning.plan import select
-from mav_pipeline.schema import Clip, ClipRef, Mask
+from mav_pipeline.schema import Clip, ClipRef, Frame, LoadedClip, Mask
 from mav_pipeline.schema.errors import InputError
 from mav_pipeline.sources.registry import open_source
 from tests.fakes import HEIGHT, NATIVE, WIDTH, config, jpeg, level, moving_box, pictures, png, write
@@ -32,9 +32,15 @@ def load(root: Path, rgb: str = "source", **keys: Any) -> Clip:
     found = source(root, rgb, **keys)
     (ref,) = found.discover().clips
     assert ref.problem is None, ref.problem
-    clip = found.load(ref, NATIVE)
-    assert isinstance(clip, Clip)
-    return clip
+    loaded = found.load(ref, NATIVE)
+    assert isinstance(loaded, LoadedClip)
+    return loaded.clip
+
+
+def frames(root: Path) -> list[Frame]:
+    """The annotated frames of the only clip under ``root``."""
+    found = source(root)
+    return [*found.load(found.discover().clips[0], NATIVE).frames]
 
 
 def refused(root: Path, **keys: Any) -> InputError:
@@ -100,7 +106,7 @@ def test_sav_val_has_one_png_an_object_on_every_fourth_frame(tmp_path: Path) -> 
     assert (clip.width, clip.height, clip.environment) == (WIDTH, HEIGHT, None)
     assert_masks(clip, {"gt_000": [*FIRST], "gt_003": [None, *SECOND[1:]]})
     assert [name for name, _ in clip.rgb] == [f"rgb.{n:05d}.jpg" for n in range(9)]
-    for index, frame in zip(clip.frame_indices, clip.frames, strict=True):
+    for index, frame in zip(clip.frame_indices, frames(tmp_path), strict=True):
         assert np.abs(frame.astype(int) - level(index)).max() <= 3
 
 
@@ -144,7 +150,7 @@ def test_frames_may_be_png_and_are_stored_as_they_are(tmp_path: Path) -> None:
     write_frames(tmp_path / "JPEGImages" / "a", range(1), ".png")
     write(tmp_path / "Annotations" / "a" / "00000.png", png(labels(0), palette=True))
     clip = load(tmp_path)
-    np.testing.assert_array_equal(clip.frames[0], pictures(1)[0])
+    np.testing.assert_array_equal(frames(tmp_path)[0], pictures(1)[0])
     data = (tmp_path / "JPEGImages" / "a" / "00000.png").read_bytes()
     assert clip.rgb == (("rgb.00000.png", data),)
     ((name, data),) = load(tmp_path, rgb="jpeg").rgb
@@ -311,7 +317,7 @@ def test_a_measure_counts_the_objects_of_a_palette(tmp_path: Path, void: bool) -
     davis(tmp_path, void=void)
     found = source(tmp_path)
     (ref,) = found.discover().clips
-    masklets = found.load(ref, NATIVE).masklets
+    masklets = found.load(ref, NATIVE).clip.masklets
     measure = found.measure(ref)
     assert measure.masklets == len(masklets) == 2
     assert measure.alpha_frames == 6

@@ -13,7 +13,7 @@ import pytest
 
 from mav_pipeline.media.masks import decode_rle
 from mav_pipeline.planning.plan import select
-from mav_pipeline.schema import Clip, ClipRef, Masklet
+from mav_pipeline.schema import Clip, ClipRef, Frame, LoadedClip, Masklet
 from mav_pipeline.schema.errors import ConfigError, InputError
 from mav_pipeline.sources.registry import open_source
 from tests.fakes import (
@@ -50,9 +50,15 @@ def load(root: Path, **keys: Any) -> Clip:
     found = source(root, **keys)
     (ref,) = found.discover().clips
     assert ref.problem is None
-    clip = found.load(ref, NATIVE)
-    assert isinstance(clip, Clip)
-    return clip
+    loaded = found.load(ref, NATIVE)
+    assert isinstance(loaded, LoadedClip)
+    return loaded.clip
+
+
+def frames(root: Path) -> list[Frame]:
+    """The annotated frames of the only clip under ``root``."""
+    found = source(root)
+    return [*found.load(found.discover().clips[0], NATIVE).frames]
 
 
 def refused(root: Path, **keys: Any) -> InputError:
@@ -159,7 +165,7 @@ def test_a_clip_loads_with_its_annotated_frames_and_masks(tmp_path: Path) -> Non
         assert (masklet.kind, masklet.size_bucket, masklet.problem) == ("manual", "medium", None)
         decoded = [decode_rle(found) for found in masklet.rles if found is not None]
         np.testing.assert_array_equal(decoded, expected)
-    for index, frame in zip(clip.frame_indices, clip.frames, strict=True):
+    for index, frame in zip(clip.frame_indices, frames(tmp_path), strict=True):
         assert np.abs(frame.astype(int) - level(index)).max() <= 3
 
 
@@ -199,7 +205,7 @@ def test_the_last_annotated_frame_may_be_one_side_only(tmp_path: Path, annotated
     write_clip(tmp_path, "a", {0: moving_box(annotated)}, video_frames=9)
     clip = load(tmp_path)
     assert clip.frame_indices == (0, 4, 8)[:annotated]
-    assert len(clip.masklets[0].rles) == len(clip.frames) == min(3, annotated)
+    assert len(clip.masklets[0].rles) == len(frames(tmp_path)) == min(3, annotated)
 
 
 @pytest.mark.parametrize("annotated", [1, 5])
@@ -218,7 +224,7 @@ def test_rgb_is_what_the_output_asks_for(tmp_path: Path) -> None:
     ):
         run = config({"source.root": str(tmp_path), "output.rgb": kind})
         found = open_source(run)
-        clip = found.load(found.discover().clips[0], NATIVE)
+        clip = found.load(found.discover().clips[0], NATIVE).clip
         assert [name for name, _ in clip.rgb] == names
 
 
@@ -445,7 +451,7 @@ def test_a_measure_knows_broken_masks_and_jsons_without_a_size(tmp_path: Path) -
 def test_real_sav_masklets_load() -> None:
     found = source(SHARED, masklets="both", include=["sav_000001"])
     ref = next(ref for ref in found.discover().clips if ref.video_id == "sav_000001")
-    clip = found.load(ref, NATIVE)
+    clip = found.load(ref, NATIVE).clip
     assert len(clip.frame_indices) == 49
     assert {masklet.kind for masklet in clip.masklets} == {"manual", "auto"}
     assert not [masklet for masklet in clip.masklets if problem(masklet) == ("failed", "rle")]

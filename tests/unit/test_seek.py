@@ -51,7 +51,7 @@ def video(kind: str) -> bytes:
 @functools.cache
 def whole(data: bytes, count: int = COUNT) -> Frames:
     decoded = decode_video(
-        data, step=1, annotated=count, rule=NATIVE, max_pixels=10**6, jpegs=False
+        data, step=1, annotated=count, sizing=NATIVE, max_pixels=10**6, jpegs=False
     )
     return decoded.frames[:, : decoded.height, : decoded.width]
 

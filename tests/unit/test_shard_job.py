@@ -36,6 +36,7 @@ from mav_pipeline.schema.errors import (
 from mav_pipeline.sources.registry import open_source
 from mav_pipeline.storage import LocalStorage
 from tests.fakes import (
+    STAMP,
     FailingSource,
     FakeBackend,
     config,
@@ -86,7 +87,7 @@ def build(
     run = run_config(clips, out, **(keys or {}))
     source = FailingSource(open_source(run), load_errors or {})
     with open_builder(run, backend=backend, source=source) as builder:
-        return builder.build(spec(clips))
+        return builder.build(spec(clips), STAMP)
 
 
 def rows(out: Path, found: ShardReceipt) -> list[dict[str, Any]]:
@@ -182,7 +183,7 @@ def test_invisible_frames_are_transparent_though_a_backend_fills_them(
     write_clip(tmp_path / "in", "a", {0: [None, box[1], None, box[3], box[4], None]})
     run = run_config(tmp_path / "in", out)
     with open_builder(run) as builder:
-        found = builder.build(spec(tmp_path / "in"))
+        found = builder.build(spec(tmp_path / "in"), STAMP)
     (masklet,) = decode_sample(samples(out, found)["a"])[1]
     shown = [bool(alpha.any()) for alpha in masklet.alpha]
     assert shown == [False, True, False, True, True, False]
@@ -218,10 +219,10 @@ def test_rejected_mattes_have_rows_and_no_sample_unless_they_are_kept(
 def test_the_receipt_counts_the_reasons_that_the_rows_name(
     clips: Path, out: Path, shift: int
 ) -> None:
-    found = build(clips, out, backend=FakeBackend(shift=shift, failures={"manual_001": "odd"}))
+    found = build(clips, out, backend=FakeBackend(shift=shift, failures={"manual_001": "black"}))
     named = Counter(reason for row in rows(out, found) for reason in row["reasons"])
     assert found.reasons == named
-    assert {"corrupt", "no_annotation", "empty", "odd"} <= set(named)
+    assert {"corrupt", "no_annotation", "empty", "black"} <= set(named)
     assert ("core_loss" in named) == (shift > 0)
 
 
@@ -387,10 +388,10 @@ def test_a_full_disk_at_publishing_may_pass_and_a_second_attempt_publishes(
         with monkeypatch.context() as patch:
             patch.setattr(LocalStorage, "publish", full)
             with pytest.raises(ShardError, match="No space left") as caught:
-                builder.build(spec(clips))
+                builder.build(spec(clips), STAMP)
         assert (caught.value.stage, caught.value.may_pass) == ("publish", True)
         assert not [name for name in files(out) if name.endswith((".json", ".tmp"))]
-        again = builder.build(spec(clips), attempt=2)
+        again = builder.build(spec(clips), STAMP, attempt=2)
     assert again.attempts == 2
     assert outcomes(out, again) == GOOD_ROWS
 
@@ -405,9 +406,9 @@ def test_stopping_interrupts_between_blocks_and_leaves_nothing(
     with open_builder(run, backend=backend) as builder:
         stop.append(builder.stop)
         with pytest.raises(Interrupted):
-            builder.build(spec(clips))
+            builder.build(spec(clips), STAMP)
         with pytest.raises(Interrupted):
-            builder.build(spec(clips))
+            builder.build(spec(clips), STAMP)
     assert files(out) == []
 
 
@@ -454,7 +455,7 @@ def test_each_clip_is_named_before_it_is_read_and_the_next_once_it_is_done(
     run = run_config(clips, out)
     backend = FakeBackend(watch=lambda video_id: log.append(f"matte {video_id[-1]}"))
     with open_builder(run, backend=backend, source=Watched(open_source(run), {})) as builder:
-        for video_id in builder.steps(spec(clips), 1, rebuild=False):
+        for video_id in builder.steps(spec(clips), STAMP, 1, rebuild=False):
             finished = builder.progress().clips
             log.append(f"next {video_id and video_id[-1]}, {finished} done")
     assert log == [
@@ -471,7 +472,7 @@ def test_clip_by_clip_gives_the_bytes_that_a_build_gives(clips: Path, tmp_path: 
     at_once = build(clips, tmp_path / "at once")
     out = tmp_path / "steps"
     with open_builder(run_config(clips, out)) as builder:
-        seen, found = stepped(builder.steps(spec(clips), 3, rebuild=False))
+        seen, found = stepped(builder.steps(spec(clips), STAMP, 3, rebuild=False))
     assert seen == [*IDS, None]
     assert (found.tar, found.manifest) == (at_once.tar, at_once.manifest)
     for file in (found.tar, found.manifest):
@@ -489,7 +490,7 @@ def test_a_clip_in_quarantine_is_named_and_not_read(clips: Path, out: Path) -> N
     backend = FakeBackend()
     with open_builder(run_config(clips, out), backend=backend) as builder:
         shard = replace(whole, clips=(quarantined, *whole.clips[1:]))
-        seen, found = stepped(builder.steps(shard, 1, rebuild=False))
+        seen, found = stepped(builder.steps(shard, STAMP, 1, rebuild=False))
     assert seen == [*IDS, None]
     assert IDS[0] not in backend.seen
     assert outcomes(out, found) == [("1", None, "failed", ["crash"]), *GOOD_ROWS[2:]]
@@ -500,11 +501,11 @@ def test_steps_left_half_way_leave_nothing_and_the_builder_goes_on(
     clips: Path, out: Path, clip: int
 ) -> None:
     with open_builder(run_config(clips, out)) as builder:
-        steps = builder.steps(spec(clips), 1, rebuild=False)
+        steps = builder.steps(spec(clips), STAMP, 1, rebuild=False)
         assert [next(steps) for _ in range(clip + 1)] == IDS[: clip + 1]
         steps.close()
         assert files(out) == []
-        assert outcomes(out, builder.build(spec(clips))) == GOOD_ROWS
+        assert outcomes(out, builder.build(spec(clips), STAMP)) == GOOD_ROWS
 
 
 # again
@@ -519,9 +520,9 @@ def test_a_published_shard_is_returned_and_not_built(
     backend = FakeBackend()
     with open_builder(run_config(clips, out), backend=backend) as builder:
         if by_steps:
-            assert stepped(builder.steps(spec(clips), 2, rebuild=False)) == ([], first)
+            assert stepped(builder.steps(spec(clips), STAMP, 2, rebuild=False)) == ([], first)
         else:
-            assert builder.build(spec(clips), 2) == first
+            assert builder.build(spec(clips), STAMP, 2) == first
         assert builder.progress().clips == 0
     assert backend.seen == []
     assert {name: LocalStorage(out).read(name) for name in files(out)} == before
@@ -536,9 +537,9 @@ def test_a_rebuild_replaces_the_receipt_and_leaves_the_old_files_to_the_sweep(
     old = build(clips, out, load_errors={IDS[3]: error})
     with open_builder(run_config(clips, out)) as builder:
         if by_steps:
-            _, new = stepped(builder.steps(spec(clips), 2, rebuild=True))
+            _, new = stepped(builder.steps(spec(clips), STAMP, 2, rebuild=True))
         else:
-            new = builder.build(spec(clips), 2, rebuild=True)
+            new = builder.build(spec(clips), STAMP, 2, rebuild=True)
     assert outcomes(out, new) == GOOD_ROWS
     assert read_receipt(storage, new.shard) == new
     past, now = ({layout.data(r.tar.name), layout.data(r.manifest.name)} for r in (old, new))
@@ -551,7 +552,7 @@ def test_a_rebuild_replaces_the_receipt_and_leaves_the_old_files_to_the_sweep(
 def test_a_rebuild_to_the_same_bytes_keeps_its_files(clips: Path, out: Path) -> None:
     old = build(clips, out)
     with open_builder(run_config(clips, out)) as builder:
-        new = builder.build(spec(clips), 2, rebuild=True)
+        new = builder.build(spec(clips), STAMP, 2, rebuild=True)
     assert (new.tar, new.manifest, new.attempts) == (old.tar, old.manifest, 2)
     sweep(LocalStorage(out))
     assert samples(out, new).keys() == {IDS[0], IDS[3], IDS[4]}
@@ -560,17 +561,17 @@ def test_a_rebuild_to_the_same_bytes_keeps_its_files(clips: Path, out: Path) -> 
 
 def test_a_rebuild_of_what_is_not_published_publishes_it(clips: Path, out: Path) -> None:
     with open_builder(run_config(clips, out)) as builder:
-        found = builder.build(spec(clips), rebuild=True)
+        found = builder.build(spec(clips), STAMP, rebuild=True)
     assert read_receipt(LocalStorage(out), found.shard) == found
 
 
 def test_of_two_rebuilds_of_one_receipt_the_first_wins(clips: Path, out: Path) -> None:
     build(clips, out)
     with open_builder(run_config(clips, out)) as builder:
-        steps = builder.steps(spec(clips), 2, rebuild=True)
+        steps = builder.steps(spec(clips), STAMP, 2, rebuild=True)
         assert next(steps) == IDS[0]  # it has seen the receipt that it shall replace
         with open_builder(run_config(clips, out)) as other:
-            first = other.build(spec(clips), 7, rebuild=True)
+            first = other.build(spec(clips), STAMP, 7, rebuild=True)
         assert stepped(steps)[1] == first
     assert read_receipt(LocalStorage(out), first.shard) == first
     assert first.attempts == 7
@@ -584,7 +585,7 @@ def test_a_rebuild_that_fails_leaves_the_shard_as_it_was(clips: Path, out: Path)
         open_builder(run_config(clips, out), source=source) as builder,
         pytest.raises(ShardError),
     ):
-        builder.build(spec(clips), rebuild=True)
+        builder.build(spec(clips), STAMP, rebuild=True)
     assert files(out) == before
     assert read_receipt(LocalStorage(out), old.shard) == old
 
@@ -599,7 +600,7 @@ def test_two_shards_built_at_once_are_as_if_built_alone(clips: Path, tmp_path: P
     for together in (True, False):
         run = run_config(clips, tmp_path / str(together))
         with open_builder(run) as builder, ThreadPoolExecutor(2 if together else 1) as pool:
-            found = [*pool.map(builder.build, shards)]
+            found = [*pool.map(lambda shard: builder.build(shard, STAMP), shards)]
             hashes.append([(r.shard, r.tar.sha256, r.manifest.sha256) for r in found])
             assert builder.progress().clips == 5
             assert builder.progress().failed == 1
@@ -619,9 +620,9 @@ def test_after_a_failed_shard_the_builder_builds_the_next(clips: Path, out: Path
     source = FailingSource(open_source(run), errors)
     with open_builder(run, source=source) as builder:
         with pytest.raises(ShardError):
-            builder.build(spec(clips))
+            builder.build(spec(clips), STAMP)
         assert (builder.progress().clips, builder.progress().failed) == (0, 0)
         assert builder.progress().frames > 0  # they were made
         errors.clear()
-        assert outcomes(out, builder.build(spec(clips))) == GOOD_ROWS
+        assert outcomes(out, builder.build(spec(clips), STAMP)) == GOOD_ROWS
         assert (builder.progress().clips, builder.progress().failed) == (5, 1)

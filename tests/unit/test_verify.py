@@ -14,6 +14,7 @@ from mav_pipeline.config import VerifyConfig
 from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.manifest import decode_rows, encode_rows
 from mav_pipeline.dataset.verify import Verification, verify
+from mav_pipeline.schema import FORMAT
 from mav_pipeline.schema.errors import OutputError
 from mav_pipeline.storage import LocalStorage, temporary_name
 from tests.fakes import write
@@ -132,7 +133,7 @@ def test_rows_that_do_not_fit_the_plan_are_named(
     small_set: Path, change: Callable[[list[Any]], list[Any]], message: str
 ) -> None:
     rows = decode_rows(data_of(small_set, "manifest").read_bytes()).to_pylist()
-    replace_file(small_set, "manifest", encode_rows(change(rows)))
+    replace_file(small_set, "manifest", encode_rows(change(rows), FORMAT))
     assert message in whats(verified(small_set))
 
 

@@ -30,7 +30,7 @@ VIDEO = encode_mp4(pictures(9))  # frames 0, 4 and 8 are annotated ones
 
 
 def decode(data: bytes, annotated: int = ANNOTATED, **changes: Any) -> DecodedVideo:
-    settings = {"step": 4, "rule": NATIVE, "max_pixels": 10**7, "jpegs": False}
+    settings = {"step": 4, "sizing": NATIVE, "max_pixels": 10**7, "jpegs": False}
     return decode_video(data, annotated=annotated, **{**settings, **changes})
 
 
@@ -102,7 +102,7 @@ def test_the_annotated_frames_are_decoded_and_no_others() -> None:
 
 def test_frames_come_at_the_working_size() -> None:
     rule = SizeRule(mode="fit", max_pixels=24 * 32, width=1, height=1, multiple=16)
-    video = decode(VIDEO, rule=rule)
+    video = decode(VIDEO, sizing=rule)
     assert (video.size.height, video.size.width) == (24, 32)
     assert video.frames.shape == (3, 32, 32, 3)
     assert (video.height, video.width) == (HEIGHT, WIDTH)
@@ -111,7 +111,7 @@ def test_frames_come_at_the_working_size() -> None:
 
 def test_jpegs_hold_the_annotated_frames_at_source_size() -> None:
     rule = SizeRule(mode="stretch", max_pixels=1, width=16, height=16)
-    video = decode(marked(), 1, rule=rule, jpegs=True)
+    video = decode(marked(), 1, sizing=rule, jpegs=True)
     (picture,) = video.jpegs
     image = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
     assert image is not None
@@ -149,7 +149,7 @@ def test_a_display_rotation_is_honoured(
     rule = SizeRule(mode="fit", max_pixels=24 * 32, width=1, height=1)
     data = turned(marked(), matrix)
     for size in (NATIVE, rule):
-        video = decode(data, 1, rule=size, jpegs=True)
+        video = decode(data, 1, sizing=size, jpegs=True)
         assert (video.height, video.width) == shape
         assert corners(video.frames[0]) == expected
         assert video.frames.shape[1:3] == (video.size.height, video.size.width)

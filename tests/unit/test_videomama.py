@@ -13,10 +13,10 @@ from mav_pipeline.config import MattingConfig
 from mav_pipeline.matting.videomama.backend import VideoMaMaBackend
 from mav_pipeline.media.masks import encode_rle
 from mav_pipeline.media.sizing import source_size
-from mav_pipeline.schema import Clip, Masklet, Masks, Matte, MatteFailure, WorkingSize
+from mav_pipeline.schema import Clip, LoadedClip, Masklet, Masks, Matte, MatteFailure, WorkingSize
 from mav_pipeline.schema.errors import BackendError, ConfigError
 from tests.checkpoint import write_checkpoint
-from tests.fakes import config, moving_box
+from tests.fakes import config, mattes, moving_box
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("diffusers")
@@ -47,13 +47,16 @@ def masklet(masks: Masks, number: int = 0) -> Masklet:
     return Masklet(f"manual_{number:03d}", number, "manual", rles)
 
 
-def clip_of(frames: int, masklets: Sequence[Masklet], size: WorkingSize | None = None) -> Clip:
+def clip_of(
+    frames: int, masklets: Sequence[Masklet], size: WorkingSize | None = None
+) -> LoadedClip:
     rng = np.random.default_rng(frames)
     size = size or source_size(HEIGHT, WIDTH)
     shape = (frames, size.pad_height, size.pad_width, 3)
     pixels = rng.integers(0, 255, shape, dtype=np.uint8)
     indices = tuple(range(0, 4 * frames, 4))
-    return Clip("c", WIDTH, HEIGHT, 24.0, indices, None, tuple(masklets), size, pixels, ())
+    clip = Clip("c", WIDTH, HEIGHT, 24.0, indices, None, tuple(masklets), size, ())
+    return LoadedClip(clip, pixels)
 
 
 def boxes(frames: int, number: int = 0) -> Masklet:
@@ -61,12 +64,14 @@ def boxes(frames: int, number: int = 0) -> Masklet:
     return masklet(moving_box(frames, top=4 + 3 * number, side=12, shape=shape), number)
 
 
-def alphas(backend: VideoMaMaBackend, clip: Clip, masklets: Sequence[Masklet]) -> dict[str, Any]:
+def alphas(
+    backend: VideoMaMaBackend, clip: LoadedClip, masklets: Sequence[Masklet]
+) -> dict[str, Any]:
     """(T, H, W) alpha by masklet name; frames that were not yielded are 0."""
     found: dict[str, Any] = {}
-    for matte in backend.matte(clip, masklets):
+    for matte in mattes(backend, clip, masklets):
         assert isinstance(matte, Matte)
-        whole = np.zeros((len(clip.frames), *matte.alpha.shape[1:]), np.uint8)
+        whole = np.zeros((len(clip.clip.frame_indices), *matte.alpha.shape[1:]), np.uint8)
         alpha = found.setdefault(matte.masklet.name, whole)
         alpha[matte.start : matte.start + len(matte.alpha)] = matte.alpha
     return found
@@ -86,9 +91,10 @@ def test_a_single_window_is_what_the_reference_made() -> None:
     count, height, width = golden["masks"].shape
     size = source_size(height, width)
     indices = tuple(range(count))
-    clip = Clip("g", width, height, 24.0, indices, None, (shown,), size, golden["frames"], ())
+    clip = Clip("g", width, height, 24.0, indices, None, (shown,), size, ())
+    loaded = LoadedClip(clip, golden["frames"])
     backend = opened((SHARED / "svd", SHARED / "videomama"), seed=int(golden["seed"]))
-    (alpha,) = alphas(backend, clip, [shown]).values()
+    (alpha,) = alphas(backend, loaded, [shown]).values()
     assert apart(alpha, golden["alpha"]) <= 2
 
 
@@ -190,7 +196,7 @@ def test_no_room_for_a_batch_of_one_is_a_reasoned_failure(checkpoint: tuple[Path
     backend = opened(checkpoint)
     backend._step = Full(backend._step)
     with pytest.raises(BackendError) as failure:
-        list(backend.matte(clip_of(2, [shown]), [shown]))
+        (mattes(backend, clip_of(2, [shown]), [shown]))
     assert failure.value.reason == "device_memory"
 
 
@@ -245,7 +251,7 @@ def test_context_around_chunks_is_decoded_and_dropped(checkpoint: tuple[Path, Pa
     shown = boxes(7)
     clip = clip_of(7, [shown])
     backend = opened(checkpoint, decode_chunk=3, decode_overlap=1)
-    blocks = [(m.start, len(m.alpha)) for m in backend.matte(clip, [shown])]  # type: ignore[union-attr]
+    blocks = [(m.start, len(m.alpha)) for m in mattes(backend, clip, [shown])]  # type: ignore[union-attr]
     assert blocks == [(0, 3), (3, 3), (6, 1)]
     plain = alphas(opened(checkpoint, decode_chunk=7), clip, [shown])["manual_000"]
     cut = alphas(opened(checkpoint, decode_chunk=3), clip, [shown])["manual_000"]
@@ -289,7 +295,7 @@ def test_what_stays_broken_fails_the_masklet_once_with_a_reason(
     step = Broken(backend._step)
     step.heals, step.black = False, black
     backend._step = step
-    (failure,) = backend.matte(clip_of(4, [shown]), [shown])
+    (failure,) = mattes(backend, clip_of(4, [shown]), [shown])
     assert isinstance(failure, MatteFailure)
     assert (failure.masklet, failure.reason) == (shown, reason)
 
@@ -301,7 +307,7 @@ def test_more_latents_than_the_model_takes_are_refused_before_it_sees_them(
     shown = boxes(1)
     clip = clip_of(1, [shown], size)
     with pytest.raises(BackendError, match=r"66048|256 x 258 latents"):
-        list(opened(checkpoint).matte(clip, [shown]))
+        (mattes(opened(checkpoint), clip, [shown]))
 
 
 def test_cuda_that_is_not_there_is_never_replaced_by_the_cpu(
