@@ -78,8 +78,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if WATCH in flags and verb != "status":
             raise ConfigError(f"{WATCH} is for mav status, not for mav {verb}")
         config = load_config(overrides)
-        if verb == "regate" or (verb == "build" and config.source.root is None):
-            config = resumed(config, overrides)
+        if verb == "regate":  # its own bounds over those of the set
+            config = resumed(config, overrides, ("quality",))
+        if verb == "build" and config.source.root is None:
+            config = resumed(config, overrides, FINGERPRINTED)
         code, result = _watch(config) if WATCH in flags else VERBS.get(verb).run(config)
     except SetupError as error:
         _log.error("%s", error)
@@ -116,15 +118,17 @@ def load_config(overrides: Sequence[str]) -> RunConfig:
     Raises:
         ConfigError: an unknown key or group choice (naming the nearest), or a bad value.
     """
-    places = {"source": SOURCES.places(), "matting": BACKENDS.places()}
-    return _typed(composed(overrides, places))
+    return _typed(composed(overrides, (SOURCES, BACKENDS)))
 
 
-def resumed(config: RunConfig, overrides: Sequence[str]) -> RunConfig:
+def resumed(config: RunConfig, overrides: Sequence[str], groups: Sequence[str]) -> RunConfig:
     """The configuration that began the build in ``output.root``, with the overrides given now.
 
     So ``mav build output.root=...`` alone goes on with a build. An override that would change a
     byte is kept, for the build to refuse it by name.
+
+    Args:
+        groups: that are taken from there.
 
     Raises:
         ConfigError: nothing was begun there, so ``source.root`` must be given.
@@ -135,10 +139,10 @@ def resumed(config: RunConfig, overrides: Sequence[str]) -> RunConfig:
             f"output.root={config.output.root} holds no build to go on with, and "
             "source.root is not set; add source.root=/some/folder to begin one"
         )
-    now, data = config.to_mapping(), {**config.to_mapping(), **held_config(run)}
+    now, data = config.to_mapping(), {**config.to_mapping(), **held_config(run, groups)}
     for key in (word.lstrip("+~").partition("=")[0] for word in overrides):
         group, _, name = key.partition(".")
-        if group in FINGERPRINTED:
+        if group in groups:
             data[group] = {**data[group], name: now[group][name]} if name else now[group]
     return _typed(data)
 

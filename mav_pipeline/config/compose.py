@@ -18,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from mav_pipeline.config.parse import flatten
 from mav_pipeline.schema.errors import ConfigError, SetupError
+from mav_pipeline.schema.kinds import Kinds
 from mav_pipeline.schema.registry import nearest
 
 _log = logging.getLogger(__name__)
@@ -39,12 +40,11 @@ def conf_folder() -> Path:
     raise SetupError(f"conf/ is neither in {package} nor beside it; install the package anew")
 
 
-def composed(overrides: Sequence[str], others: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+def composed(overrides: Sequence[str], kinds: Sequence[Kinds[Any]]) -> dict[str, Any]:
     """The configuration that ``conf/`` and the overrides come to, as plain dicts.
 
     Args:
-        others: by group the choices that other packages add, each with the importable name of the
-            folder that holds its YAML: ``{"matting": {"theirs": "their_package.conf"}}``.
+        kinds: the registries whose choices are groups, ``source`` and ``matting``.
 
     Raises:
         ConfigError: an unknown key or group choice (naming the nearest), or a bad word.
@@ -53,19 +53,11 @@ def composed(overrides: Sequence[str], others: Mapping[str, Mapping[str, str]]) 
     groups = {path.name for path in folder.iterdir() if path.is_dir()}
     words = [_renamed(word) for word in overrides]
     split = [(word, *word.lstrip("+~").partition("=")) for word in words]
-    for word, key, equals, value in split:
+    for word, _, equals, _ in split:
         if not equals:
             raise ConfigError(f"{word!r} is not of the form key=value")
-        if key in groups:
-            own = [path.stem for path in (folder / key).glob("*.yaml") if path.stem != "base"]
-            known = [*own, *others.get(key, ())]
-            if value not in known:
-                choices = f"(there is {', '.join(sorted(known))})"
-                raise ConfigError(f"there is no {key}={value} {choices}{nearest(value, known)}")
     chosen = {key: value for _, key, _, value in split if key in groups}
-    places = {others[key][value] for key, value in chosen.items() if value in others.get(key, ())}
-    search = [f"hydra.searchpath=[{','.join(f'pkg://{place}' for place in sorted(places))}]"]
-    search = search if places else []
+    search = _search_path(chosen, {kind.key: kind for kind in kinds}, folder)
     with initialize_config_dir(config_dir=str(folder), version_base="1.3"):
         picked = [word for word, key, _, _ in split if key in groups]
         known = list(flatten(_composed([*search, *picked])))
@@ -73,6 +65,27 @@ def composed(overrides: Sequence[str], others: Mapping[str, Mapping[str, str]]) 
             if key not in groups and key not in known:
                 raise ConfigError(f"unknown key {key}{nearest(key, [*known, *groups])}")
         return _composed([*search, *words])
+
+
+def _search_path(
+    chosen: Mapping[str, str], kinds: Mapping[str, Kinds[Any]], folder: Path
+) -> list[str]:
+    """Where Hydra finds the YAML of what other packages add, as an override; none for our own.
+
+    Raises:
+        ConfigError: there is no such choice in a group.
+    """
+    places = []
+    for group, choice in chosen.items():
+        if group in kinds:
+            place = kinds[group].get(choice).conf
+            places += [] if place is None else [f"pkg://{place}"]
+            continue
+        known = [path.stem for path in (folder / group).glob("*.yaml") if path.stem != "base"]
+        if choice not in known:
+            choices = f"(there is {', '.join(sorted(known))})"
+            raise ConfigError(f"there is no {group}={choice} {choices}{nearest(choice, known)}")
+    return [f"hydra.searchpath=[{','.join(places)}]"] if places else []
 
 
 def _composed(words: Sequence[str]) -> dict[str, Any]:

@@ -76,16 +76,24 @@ def held_keys(run: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def held_config(run: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """The fingerprinted groups of a set that exists, as this version's classes take them."""
-    ignored, groups = _ignored(run), {group: dict[str, Any]() for group in FINGERPRINTED}
-    for key, value in _defaults(run).items():
-        group, _, name = key.partition(".")
-        groups[group][name] = value
-    for group, values in groups.items():
-        held = run["config"][group].items()
-        values |= {name: value for name, value in held if f"{group}.{name}" not in ignored}
-    return groups
+def held_config(
+    run: Mapping[str, Any], groups: Collection[str] = FINGERPRINTED
+) -> dict[str, dict[str, Any]]:
+    """Groups of the configuration that began a set, as this version's classes take them.
+
+    Raises:
+        ConfigError: source or backend are among them, and are none that this version knows.
+    """
+    asked = {group: dict(run["config"][group]) for group in groups}
+    ignored = _ignored(run) if set(CHOSEN) & set(groups) else set()
+    found: dict[str, dict[str, Any]] = {}
+    for group, values in asked.items():
+        former = {k: v for k, v in FORMER_DEFAULTS.items() if k.partition(".")[0] == group}
+        if group in CHOSEN:
+            former = {key: value for key, value in former.items() if key in _own(run)}
+        found[group] = {key.partition(".")[2]: value for key, value in former.items()}
+        found[group] |= {k: v for k, v in values.items() if f"{group}.{k}" not in ignored}
+    return found
 
 
 def _own(run: Mapping[str, Any]) -> set[str]:

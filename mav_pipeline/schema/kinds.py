@@ -53,10 +53,6 @@ class Kinds(Registry[K]):
         """The class of the group's keys. Raises ConfigError as ``get``."""
         return self.get(name).config
 
-    def places(self) -> dict[str, str]:
-        """The folders of YAML that other packages bring, by name; imports them."""
-        return {kind.name: kind.conf for kind in self.others() if kind.conf is not None}
-
     def check_installed(self, name: str) -> None:
         """Raises ConfigError where a module that it needs is not here."""
         kind = self.get(name)

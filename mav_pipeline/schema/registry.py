@@ -3,7 +3,7 @@
     a table of this package + entry points of others -> Registry.get(name) -> entry
 
 An entry point of the table's group names an object that is an entry. Nothing of another package is
-imported before its name is asked for, or all are listed. A name that is nowhere is an error that
+imported before its name is asked for. A name that is nowhere is an error that
 names the nearest.
 """
 
@@ -70,11 +70,6 @@ class Registry(Generic[E]):
     def __iter__(self) -> Iterator[E]:
         """The entries of this package."""
         return iter(self._own.values())
-
-    def others(self) -> Iterator[E]:
-        """The entries of other packages; imports them."""
-        for point in self._others().values():
-            yield self._load(point)
 
     def _others(self) -> Mapping[str, EntryPoint]:
         if self._group is None:

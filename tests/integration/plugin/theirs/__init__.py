@@ -1,0 +1,1 @@
+"""A package of somebody else's that adds a backend and a source."""
