@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -51,31 +52,22 @@ def regate(built: BuiltSet, name: str | None, quality: QualityConfig) -> Regated
         raise OutputError(
             f"output.root={built.storage} is not finished; `mav build output.root=...` ends it"
         )
-    if (revision := built.run["keys"].get("revision.scores", FIRST_REVISION)) != SCORER_REVISION:
-        _log.warning(
-            "the scores of %s are of revision %s, those of this version of %s: bounds that suit "
-            "the one may not suit the other",
-            built.storage,
-            revision,
-            SCORER_REVISION,
-        )
+    _warn_of_revision(built)
     rows = built.rows().select(("key", "masklet", "shard", "status", "reasons", *SCORE_NAMES))
-    judged, newly, lost = [], Counter[str](), Counter[str]()
-    for row in rows.to_pylist():
-        before = row["status"]
-        if before in JUDGED:
-            verdict = judge({score: row[score] for score in SCORE_NAMES}, quality)
-            if verdict.status != before:
-                newly[verdict.status] += 1
-                if verdict.status == "accepted":
-                    lost.update(row["reasons"])
-            notes = [reason for reason in row["reasons"] if reason not in _OF_GATES]
-            row |= {"status": verdict.status, "reasons": [*verdict.reasons, *notes]}
-        judged.append({column: row[column] for column in SCHEMA.names})
+    before = rows.to_pylist()
+    judged = [_judged(row, quality) for row in before]
+    pairs = [*zip(before, judged, strict=True)]
+    newly = Counter(new["status"] for old, new in pairs if new["status"] != old["status"])
     if newly["accepted"] and not built.keep_rejected:
+        lost = Counter(
+            reason
+            for old, new in pairs
+            if new["status"] == "accepted" != old["status"]
+            for reason in old["reasons"]
+        )
         raise ConfigError(
-            f"these gates would accept {newly['accepted']} masklets that were rejected when the "
-            f"set was built ({', '.join(lost)}), and their alpha was not stored; keep to gates at "
+            f"these bounds would accept {newly['accepted']} masklets that were rejected when the "
+            f"set was built ({', '.join(lost)}), and their alpha was not stored; keep to bounds at "
             "least as strict, or build with quality.keep_rejected=true"
         )
     gate = Gate(name, asdict(quality), pa.Table.from_pylist(judged, schema=SCHEMA))
@@ -87,3 +79,23 @@ def regate(built: BuiltSet, name: str | None, quality: QualityConfig) -> Regated
         reasons=dict(Counter(reason for row in masklets for reason in row["reasons"])),
         newly={key: newly[key] for key in JUDGED},
     )
+
+
+def _judged(row: Mapping[str, Any], quality: QualityConfig) -> dict[str, Any]:
+    """What becomes of a row; fallbacks that its reasons note stay."""
+    found = {column: row[column] for column in SCHEMA.names}
+    if row["status"] in JUDGED:
+        verdict = judge({score: row[score] for score in SCORE_NAMES}, quality)
+        notes = [reason for reason in row["reasons"] if reason not in _OF_GATES]
+        found |= {"status": verdict.status, "reasons": [*verdict.reasons, *notes]}
+    return found
+
+
+def _warn_of_revision(built: BuiltSet) -> None:
+    revision = built.run["keys"].get("revision.scores", FIRST_REVISION)
+    if revision != SCORER_REVISION:
+        _log.warning(
+            "the scores of %s are of revision %s, those of this version of %s: bounds that suit "
+            "the one may not suit the other",
+            *(built.storage, revision, SCORER_REVISION),
+        )

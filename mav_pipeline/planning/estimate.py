@@ -75,14 +75,6 @@ def estimate(config: RunConfig) -> Estimate:
     measures, turned_away = _measure(config, probe)
     scale = len(good) / max(1, len(probe))
     frames = round(scale * sum(measure.alpha_frames for measure in measures))
-    alpha = scale * sum(measure.alpha_frames * measure.pixels for measure in measures)
-    rgb = scale * sum(measure.frames * measure.pixels for measure in measures)
-    rgb_bytes = {
-        "source": sum(r.size for clip in good for r in clip.files if r.role in ("video", "frame")),
-        "jpeg": rgb * _JPEG_BYTES_PER_PIXEL,
-        "none": 0,
-    }
-    alpha_bytes = alpha * _ALPHA_BYTES_PER_PIXEL[config.output.alpha]
     rate_of, rate = _rate(config, prepared, good)
     gpus = config.runtime.gpus_per_worker
     gpus = 1.0 if gpus == "auto" or not gpus else gpus
@@ -102,7 +94,7 @@ def estimate(config: RunConfig) -> Estimate:
         masklets=round(scale * sum(measure.masklets for measure in measures)),
         alpha_frames=frames,
         input_bytes=sum(ref.size for clip in clips for ref in clip.files),
-        output_bytes=round(rgb_bytes[config.output.rgb] + alpha_bytes),
+        output_bytes=_output_bytes(config, good, measures, scale),
         frames_per_s=round(rate, 3) if rate else None,
         rate_of=rate_of,
         gpu_hours=round(frames * share / rate / 3600 * gpus, 3) if rate else None,
@@ -110,6 +102,19 @@ def estimate(config: RunConfig) -> Estimate:
         resumes=prepared.held_run is not None,
         fingerprint=prepared.fingerprint,
     )
+
+
+def _output_bytes(
+    config: RunConfig, clips: Sequence[ClipRef], measures: Sequence[ClipMeasure], scale: float
+) -> int:
+    """What the tars will weigh, scaled up from ``measures``."""
+    alpha = scale * sum(measure.alpha_frames * measure.pixels for measure in measures)
+    rgb = {
+        "source": sum(r.size for clip in clips for r in clip.files if r.role in ("video", "frame")),
+        "jpeg": scale * sum(m.frames * m.pixels for m in measures) * _JPEG_BYTES_PER_PIXEL,
+        "none": 0,
+    }
+    return round(rgb[config.output.rgb] + alpha * _ALPHA_BYTES_PER_PIXEL[config.output.alpha])
 
 
 def _largest_batch(config: RunConfig) -> int | None:

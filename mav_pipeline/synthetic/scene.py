@@ -145,41 +145,12 @@ def plan_clip(config: SampleConfig, index: int) -> ClipPlan:
     with_empty = index == config.clips - 1
     count = 3 if with_empty else int(rng.integers(3, 5))
     side = min(config.height, config.width)
-    last = (config.frames - 1) // STEP * STEP
     # Where the first, largest object sits, and the others around it: they meet, but none is hidden.
     spots = np.array([(0.32, 0.55), (0.77, 0.5), (0.5, 0.3), (0.52, 0.75)])
     if rng.random() < 0.5:
         spots[:, 0] = 1 - spots[:, 0]
-    objects = []
-    for slot in range(count):
-        kind = KINDS[(slot + index) % len(KINDS)]
-        radius = max(5.0, RADII[slot] * side * rng.uniform(0.9, 1.1))
-        spot = spots[slot] + rng.uniform(-0.04, 0.04, 2)
-        swift = kind == "blurred"
-        swing = side * np.array((0.2, 0.07)) * (1.3 if swift else rng.uniform(0.5, 0.9))
-        centre = (float(spot[0] * config.width), float(spot[1] * config.height))
-        leaves = slot == 1 and index % 2 == 0 and last >= 2 * STEP  # shorter, it cannot return
-        objects.append(
-            ObjectPlan(
-                seed=(*seed, slot + 1),
-                kind=kind,
-                silhouette=SILHOUETTES[(slot + 2 * index + int(rng.integers(2))) % 3],
-                texture=TEXTURES[(slot + index + int(rng.integers(3))) % 4],
-                radius=radius,
-                hue=float(OUTDOOR_HUES[slot] if outdoor else hue + HUES[slot]) % 1
-                + rng.uniform(-0.02, 0.02),
-                bright=bool((slot + index) % 2),
-                motion=Motion(
-                    centre=centre,
-                    swing=(float(swing[0]), float(swing[1])),
-                    period=float(rng.uniform(30, 36) if swift else rng.uniform(60, 110)),
-                    phase=float(rng.uniform(0, 2 * math.pi)),
-                    tilt=float(rng.uniform(0.1, 0.35)),
-                    leave=_way_out(centre, swing, radius, config) if leaves else (0.0, 0.0),
-                    last=last,
-                ),
-            )
-        )
+    draw = _ObjectDraw(config, index, rng, outdoor, float(hue))
+    objects = [draw.object(slot, spots[slot], (*seed, slot + 1)) for slot in range(count)]
     pan = side * rng.uniform(-0.0015, 0.0015, 2)
     return ClipPlan(
         seed=seed,
@@ -196,6 +167,58 @@ def plan_clip(config: SampleConfig, index: int) -> ClipPlan:
         depth=tuple(sorted(range(count), key=lambda slot: (objects[slot].kind != "sheer", slot))),
         with_empty=with_empty,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _ObjectDraw:
+    """Draws the objects of one clip, one after the other from the clip's own numbers."""
+
+    config: SampleConfig
+    index: int
+    rng: np.random.Generator
+    outdoor: bool
+    hue: float
+
+    def object(self, slot: int, around: np.ndarray, seed: tuple[int, ...]) -> ObjectPlan:
+        """The object of a slot, near ``around`` in shares of the frame; 0 is the largest."""
+        config, index, rng = self.config, self.index, self.rng
+        side = min(config.height, config.width)
+        kind = KINDS[(slot + index) % len(KINDS)]
+        radius = max(5.0, RADII[slot] * side * rng.uniform(0.9, 1.1))
+        spot = around + rng.uniform(-0.04, 0.04, 2)
+        swing = side * np.array((0.2, 0.07)) * (1.3 if kind == "blurred" else rng.uniform(0.5, 0.9))
+        centre = (float(spot[0] * config.width), float(spot[1] * config.height))
+        hue = OUTDOOR_HUES[slot] if self.outdoor else self.hue + HUES[slot]
+        return ObjectPlan(
+            seed=seed,
+            kind=kind,
+            silhouette=SILHOUETTES[(slot + 2 * index + int(rng.integers(2))) % 3],
+            texture=TEXTURES[(slot + index + int(rng.integers(3))) % 4],
+            radius=radius,
+            hue=float(hue) % 1 + rng.uniform(-0.02, 0.02),
+            bright=bool((slot + index) % 2),
+            motion=self._motion(slot, kind, centre, swing, radius),
+        )
+
+    def _motion(
+        self,
+        slot: int,
+        kind: str,
+        centre: tuple[float, float],
+        swing: np.ndarray,
+        radius: float,
+    ) -> Motion:
+        rng, last = self.rng, (self.config.frames - 1) // STEP * STEP
+        leaves = slot == 1 and self.index % 2 == 0 and last >= 2 * STEP  # shorter, it cannot return
+        return Motion(
+            centre=centre,
+            swing=(float(swing[0]), float(swing[1])),
+            period=float(rng.uniform(30, 36) if kind == "blurred" else rng.uniform(60, 110)),
+            phase=float(rng.uniform(0, 2 * math.pi)),
+            tilt=float(rng.uniform(0.1, 0.35)),
+            leave=_way_out(centre, swing, radius, self.config) if leaves else (0.0, 0.0),
+            last=last,
+        )
 
 
 def _way_out(

@@ -1,7 +1,7 @@
 """Who moves a pixel, a member, a score or a status must raise a revision: a table holds them all.
 
 The table, ``tests/data/revisions.json``, says of each source, each backend and the scorer what
-small sets held when it had its revision. After a change that is meant, raise the revision and write the
+small sets held when it had its revision. After a change that is meant, raise it and write the
 table anew: ``python -m tests.integration.test_revisions``. Videomama's pixels are held to the
 reference's, within 1/255, in ``tests/unit/test_videomama.py``.
 """
