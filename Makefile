@@ -8,12 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 OUT ?= mav-out
 ARGS ?=
 
-# A build on Ray or with the model needs more; one in this process with the CPU backends does not.
-NEEDS := .venv/.core $(if $(findstring s3://,$(SRC)$(OUT)$(ARGS)),.venv/.s3) \
-         $(if $(findstring runtime=ray,$(ARGS)),.venv/.ray) \
-         $(if $(findstring matting=videomama,$(ARGS)),.venv/.videomama)
-
-.PHONY: help setup build-mav resume test check docs bench bench-scale bench-gpu ablations clean
+.PHONY: help needs setup build-mav resume test check docs bench bench-scale bench-gpu ablations clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -25,25 +20,19 @@ help: ## list the targets
 	$(PIP) -e .
 	@touch $@
 
-.venv/.ray: .venv/.core
-	$(PIP) -e '.[ray]'
-	@touch $@
-
-.venv/.s3: .venv/.core
-	$(PIP) -e '.[s3]'
-	@touch $@
-
-.venv/.videomama: .venv/.core
-	$(PIP) -e '.[s3,videomama]'
-	@touch $@ .venv/.s3
+# What the chosen source, backend, runtime and places need beside the core, each set of it once.
+needs: .venv/.core
+	@extras=$$($(BIN)/python -m scripts.extras output.root='$(OUT)' $(if $(SRC),source.root='$(SRC)') $(ARGS)) && \
+	  { test -z "$$extras" || test -e ".venv/.extras-$$extras" || \
+	    { $(PIP) -e ".[$$extras]" && touch ".venv/.extras-$$extras"; }; }
 
 .venv/.dev: .venv/.core
 	$(PIP) -e '.[ray,s3,videomama,dev]'
-	@touch $@ .venv/.ray .venv/.s3 .venv/.videomama
+	@touch $@
 
 setup: .venv/.dev ## make .venv with everything that tests and development need
 
-build-mav: $(NEEDS) ## build SRC=folder or s3:// (default: a sample) into OUT=folder or s3://; ARGS="key=value ..."
+build-mav: needs ## build SRC=folder or s3:// (default: a sample) into OUT=folder or s3://; ARGS="key=value ..."
 ifdef SRC
 	$(BIN)/mav build source.root='$(SRC)' output.root='$(OUT)' $(ARGS)
 else
@@ -53,7 +42,7 @@ endif
 	$(BIN)/mav verify output.root='$(OUT)' verify.deep=true
 	$(BIN)/mav report output.root='$(OUT)'
 
-resume: $(NEEDS) ## go on with the build in OUT, with the configuration that began it
+resume: needs ## go on with the build in OUT, with the configuration that began it
 	$(BIN)/mav build output.root='$(OUT)' $(ARGS)
 
 test: .venv/.dev ## run the tests

@@ -45,11 +45,11 @@ _AUTO = 1000
 def _videomama(clip: StoredClip) -> Iterator[File]:
     """A sequence a masklet, its frames counted from 0 as VideoMaMa's own loaders count them."""
     jpegs = [data for _, data in clip.jpegs(every=False)]
-    for masklet in clip.masklets:
+    for masklet in clip.picked:
         sequence = f"{clip.key}_{masklet}"
         for place, jpeg in enumerate(jpegs):
             yield f"image/{sequence}/{place:04d}.jpg", jpeg
-        for place, mask in enumerate(clip.masks(masklet)):
+        for place, mask in enumerate(clip.mask_images(masklet)):
             yield f"mask/{sequence}/{place:04d}.png", encode_png(mask)
         for place, alpha in enumerate(clip.alpha(masklet)):
             yield f"alpha/{sequence}/{place:04d}.png", encode_png(alpha)
@@ -63,14 +63,14 @@ def _sav_val(clip: StoredClip) -> Iterator[File]:
     """
     for number, jpeg in clip.jpegs(every=True):
         yield f"JPEGImages/{clip.key}/{number:05d}.jpg", jpeg
-    for masklet in clip.masklets:
+    for masklet in clip.picked:
         item = clip.object_of(masklet) + (_AUTO if clip.kind_of(masklet) == "auto" else 0)
-        for number, mask in zip(clip.indices, clip.masks(masklet), strict=True):
+        for number, mask in zip(clip.indices, clip.mask_images(masklet), strict=True):
             yield f"Annotations/{clip.key}/{item:03d}/{number:05d}.png", encode_png(mask)
 
 
 def _preview(clip: StoredClip) -> Iterator[File]:
-    for masklet in clip.masklets:
+    for masklet in clip.picked:
         video = preview(clip.frames(), clip.alpha(masklet), *clip.document.shape, clip.rate)
         yield f"preview/{clip.key}/{masklet}.mp4", video
 

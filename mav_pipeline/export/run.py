@@ -129,7 +129,7 @@ def _shard(
             if (masklets := left.pop(key, None)) is None:
                 continue
             try:
-                clip = StoredClip.open(key, members, masklets)
+                clip = StoredClip.open(members, masklets)
                 result.files += target.add(key, files(clip), masklets)
             except (ValueError, InputError) as error:
                 result.problems[key] = f"the sample cannot be decoded: {error}"

@@ -74,13 +74,13 @@ def export(built: BuiltSet, folder: Path) -> None:
 
     key, members = next(samples(built))
     names = [masklet.name for masklet in decode_sample(members)[1]]
-    clip = StoredClip.open(key, members, names)
+    clip = StoredClip.open(members, names)
     for number, frame in zip(clip.indices, clip.frames(), strict=True):
         path = folder / "JPEGImages" / key / f"{number:05d}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(path), np.ascontiguousarray(frame[..., ::-1]))
     for name in names:
-        for number, mask in zip(clip.indices, clip.masks(name), strict=True):
+        for number, mask in zip(clip.indices, clip.mask_images(name), strict=True):
             path = folder / "Annotations" / key / f"{clip.object_of(name):03d}/{number:05d}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             cv2.imwrite(str(path), mask)
