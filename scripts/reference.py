@@ -1,23 +1,32 @@
-"""Writes ``docs/configuration.md`` from ``conf/`` and the tables of ``docs/format.md``: make docs.
+"""Writes what the docs say of configuration, tables and layers: ``make docs``.
 
-Comments of ``conf/`` become prose: one on a key's line, or under it, is the key's meaning; one at
-the left of a section's keys stands before them.
+``docs/configuration.md`` is made of the comments of ``conf/``: one on a key's line, or under it, is
+the key's meaning; one at the left of a section's keys stands before them. Tables of other pages are
+made of the tables of the code, between ``<!-- NAME -->`` and ``<!-- end -->``.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 
-from mav_pipeline.cli import conf_folder
-from mav_pipeline.dataset.columns import MEANINGS
-from mav_pipeline.dataset.manifest import SCHEMA
+from mav_pipeline.config.compose import conf_folder
+from mav_pipeline.dataset.columns import COLUMNS, Column
+from mav_pipeline.evaluate.truth import TRUTH_LAYOUTS
+from mav_pipeline.export.layouts import EXPORT_LAYOUTS
+from mav_pipeline.matting.registry import BACKENDS
+from mav_pipeline.schema import SCORES, version
+from mav_pipeline.schema.reasons import REASONS
+from mav_pipeline.schema.statuses import MEANINGS
+from mav_pipeline.sources.registry import SOURCES
+from tests.test_architecture import LAYERS
 
-DOCS = Path(__file__).resolve().parent.parent / "docs"
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
 GROUPS = ("source", "matting", "runtime")
 _KEY = re.compile(r"(?P<indent> *)(?P<key>\w+):(?: +(?P<value>[^#\s][^#]*?))?(?: +# (?P<text>.*))?")
 _COMMENT = re.compile(r"(?P<indent> *)# ?(?P<text>.*)")
@@ -98,7 +107,8 @@ def configuration() -> str:
     for section, keys in main.items():
         if section not in ("", "defaults", "hydra"):
             parts.append(f"## {section}\n\n{_keys(section, keys)}")
-    parts.append(f"## name\n\n{_keys('', [key for key in main[''] if key.name])}")
+    layouts = _table(("layout", "files"), ((f"`{o.name}`", f"`{o.form}`") for o in TRUTH_LAYOUTS))
+    parts.append(f"## Layouts of truth\n\nOf `evaluate.layout`:\n\n{layouts}")
     parts.append("## experiment\n\nRecipes, each with its command:\n")
     for path in sorted((conf / "experiment").glob("*.yaml")):
         lines = path.read_text().splitlines()
@@ -139,24 +149,103 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-def columns() -> Iterator[str]:
-    """The lines of ``docs/format.md`` that say what a row's columns are."""
-    for column in SCHEMA:
-        kind = "list of string" if pa.types.is_list(column.type) else str(column.type)
-        yield f"| `{column.name}` | {kind} | {_cell(MEANINGS[column.name])} |"
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "".join(f"| {' | '.join(_cell(cell) for cell in line)} |\n" for line in lines)
 
 
-def formats() -> str:
-    """``docs/format.md`` with its table of columns made anew."""
-    text = (DOCS / "format.md").read_text()
-    head = "| column | type | meaning |\n|---|---|---|\n"
-    table = head + "".join(f"{line}\n" for line in columns())
-    return re.sub(rf"{re.escape(head)}(\|.*\n)*", lambda _: table, text)
+def columns() -> str:
+    """What a row's columns are."""
+    return _table(
+        ("column", "type", "meaning"), ((f"`{c.name}`", _type(c), c.meaning) for c in COLUMNS)
+    )
+
+
+def _type(column: Column) -> str:
+    return "list of string" if pa.types.is_list(column.type) else str(column.type)
+
+
+def scores() -> str:
+    """What the scores look at, and their ranges."""
+
+    def bound(value: float | None) -> str:
+        return "" if value is None else f"{value:g}"
+
+    heads = ("score", "from", "to", "looks at", "basic")
+    return _table(
+        heads,
+        ((f"`{s.name}`", bound(s.low), bound(s.high), s.needs, "yes" * s.basic) for s in SCORES),
+    )
+
+
+def reasons() -> str:
+    """Every reason that a row may have."""
+    heads = ("reason", "whose doing", "meaning", "way out")
+    return _table(heads, ((f"`{r.slug}`", r.fault, r.meaning, r.way_out) for r in REASONS))
+
+
+def statuses() -> str:
+    """Every status of a clip or a masklet."""
+    return _table(("status", "meaning"), ((f"`{k}`", v) for k, v in MEANINGS.items()))
+
+
+def exports() -> str:
+    """The layouts of exports."""
+    return _table(("format", "files"), ((f"`{o.name}`", o.about) for o in EXPORT_LAYOUTS))
+
+
+def changes() -> str:
+    """What each format changed."""
+    lines = (f"- **{n}**: {'; '.join(what)}." for n, what in version.CHANGES.items())
+    return "".join(f"{line}\n" for line in lines)
+
+
+def sources() -> str:
+    """The sources that there are."""
+    return _table(("`source=`", "layout"), ((f"`{k.name}`", k.about) for k in SOURCES))
+
+
+def backends() -> str:
+    """The backends that there are."""
+    return _table(("`matting=`", "makes mattes by"), ((f"`{k.name}`", k.about) for k in BACKENDS))
+
+
+def layers() -> str:
+    """The packages by what they may import, the topmost first."""
+    lines = (" ".join(name for name in layer if name) for layer in reversed(LAYERS))
+    return "```\n" + "".join(f"{line}\n" for line in lines) + "```\n"
+
+
+#: By page what is made of it, between ``<!-- NAME -->`` and ``<!-- end -->``.
+PARTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
+    "README.md": {"sources": sources, "backends": backends},
+    "docs/format.md": {
+        "changes": changes,
+        "columns": columns,
+        "scores": scores,
+        "reasons": reasons,
+        "statuses": statuses,
+        "exports": exports,
+    },
+    "docs/architecture.md": {"layers": layers},
+}
+
+
+def filled(page: str) -> str:
+    """A page with its made parts made anew."""
+    text = (ROOT / page).read_text()
+    for name, make in PARTS[page].items():
+        pattern = rf"(<!-- {name} -->\n).*?(<!-- end -->)"
+        assert len(re.findall(pattern, text, re.DOTALL)) == 1, f"{page} has no place for {name}"
+        part = make()
+        text = re.sub(pattern, lambda m, part=part: m[1] + part + m[2], text, flags=re.DOTALL)
+    return text
 
 
 def pages() -> dict[Path, str]:
     """Every page that is made, wholly or in part, from the code."""
-    return {DOCS / "configuration.md": configuration(), DOCS / "format.md": formats()}
+    made = {ROOT / page: filled(page) for page in PARTS}
+    return {DOCS / "configuration.md": configuration(), **made}
 
 
 if __name__ == "__main__":

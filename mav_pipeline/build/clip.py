@@ -1,6 +1,6 @@
 """One loaded clip: matte it here, score and encode it in threads, gather its rows and its sample.
 
-    LoadedClip -> backend.matte() -> encoding threads: MaskletFinisher -> ClipOutcome
+LoadedClip -> backend.matte() -> encoding threads: MaskletFinisher -> ClipOutcome
 """
 
 from __future__ import annotations

@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 
+from mav_pipeline.build.timing import StageTimes
 from mav_pipeline.config import RunConfig
-from mav_pipeline.dataset.sample import StoredMasklet, alpha_writer
 from mav_pipeline.dataset.manifest import Row, masklet_row
+from mav_pipeline.dataset.sample import StoredMasklet, alpha_writer
+from mav_pipeline.media.sizing import restore
 from mav_pipeline.quality import Scorer, judge
 from mav_pipeline.schema import AlphaFrame, Clip, Frame, Masklet, Matte, Seams
-from mav_pipeline.media.sizing import restore
-from mav_pipeline.build.timing import StageTimes
 
 
 @dataclass(frozen=True, slots=True)

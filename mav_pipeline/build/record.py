@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from mav_pipeline.planning.code import code_version
 from mav_pipeline.build.clip import ClipOutcome
+from mav_pipeline.build.timing import StageTimes
 from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.manifest import Row
+from mav_pipeline.planning.code import code_version
 from mav_pipeline.schema import (
     CLIP_STATUSES,
     MASKLET_STATUSES,
@@ -22,7 +23,6 @@ from mav_pipeline.schema import (
     ShardSpec,
     Stamp,
 )
-from mav_pipeline.build.timing import StageTimes
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,20 +21,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mav_pipeline.build.clip import ClipJob, ClipOutcome, MattedClip
+from mav_pipeline.build.record import Progress, ShardRecord, data_file
+from mav_pipeline.build.timing import StageTimes, stage_of
 from mav_pipeline.config import RunConfig
 from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.manifest import clip_row, encode_rows
 from mav_pipeline.dataset.receipts import commit, decode_receipt, read_receipt
 from mav_pipeline.dataset.shards import ShardTar
-from mav_pipeline.schema.errors import (
-    InputError,
-    Interrupted,
-    MavError,
-    ShardError,
-    TransientError,
-)
-from mav_pipeline.schema.interfaces import MattingBackend, Source
-from mav_pipeline.schema.reasons import Reason
 from mav_pipeline.planning.code import versions
 from mav_pipeline.schema import (
     BackendFacts,
@@ -45,8 +38,15 @@ from mav_pipeline.schema import (
     ShardSpec,
     Stamp,
 )
-from mav_pipeline.build.record import Progress, ShardRecord, data_file
-from mav_pipeline.build.timing import StageTimes, stage_of
+from mav_pipeline.schema.errors import (
+    InputError,
+    Interrupted,
+    MavError,
+    ShardError,
+    TransientError,
+)
+from mav_pipeline.schema.interfaces import MattingBackend, Source
+from mav_pipeline.schema.reasons import Reason
 from mav_pipeline.storage import Storage
 
 _log = logging.getLogger(__name__)
@@ -84,9 +84,7 @@ class ShardBuilder:
         self._progress, self._counting = Progress(), threading.Lock()
         self._times = StageTimes()
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="mav-load")
-        self._clip_job = ClipJob(
-            config=config, backend=backend, reasons=reasons, check=self._check
-        )
+        self._clip_job = ClipJob(config=config, backend=backend, reasons=reasons, check=self._check)
 
     def setup(self) -> BackendFacts:
         """Loads the backend and tells what came of it. Raises SetupError."""
