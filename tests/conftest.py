@@ -19,6 +19,12 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 settings.register_profile("no_deadline", parent=settings.default, deadline=None)
 settings.load_profile("no_deadline")
 
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Parallel runs need one order in all processes, also of parameters that come from a set."""
+    items.sort(key=lambda item: (item.location[0], item.location[1] or 0, item.nodeid))
+
+
 #: What .ci/run cannot install. In CI, to skip for any other reason is to fail.
 MAY_LACK = (
     "there is no CUDA device",
