@@ -45,13 +45,13 @@ endif
 resume: needs ## go on with the build in OUT, with the configuration that began it
 	$(BIN)/mav build output.root='$(OUT)' $(ARGS)
 
-test: .venv/.dev ## run the tests
-	$(BIN)/python -m pytest $(ARGS)
+test: .venv/.dev ## run the tests on two cores; ARGS="tests/unit -k name" for some
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 check: .venv/.dev ## lint, formatting, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/mypy --num-workers 2
 
 docs: .venv/.dev ## write what the docs say of configuration and columns anew
 	$(BIN)/python -m scripts.reference

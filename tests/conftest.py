@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import os
 import shutil
+from collections.abc import Generator
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from hypothesis import settings
@@ -9,9 +12,47 @@ from hypothesis import settings
 from mav_pipeline.dataset.final import finalize
 from tests.fakes import build_set, config, moving_box, write_clip
 
+# Hundreds of processes are started here: each would compile the package anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # No test may fail for a slow machine; all else is hypothesis's own, with fixed seeds under CI.
 settings.register_profile("no_deadline", parent=settings.default, deadline=None)
 settings.load_profile("no_deadline")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Parallel runs need one order in all processes, also of parameters that come from a set."""
+    items.sort(key=lambda item: (item.location[0], item.location[1] or 0, item.nodeid))
+
+
+#: What .ci/run cannot install. In CI, to skip for any other reason is to fail.
+MAY_LACK = (
+    "there is no CUDA device",
+    "the shared data is not here",
+    "the shared data is not on this machine",
+)
+
+Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
+
+
+def strict(report: Report) -> Report:
+    """The report, a failure where it is one of a skip that CI does not allow."""
+    if os.environ.get("CI") == "true" and report.skipped and isinstance(report.longrepr, tuple):
+        reason = report.longrepr[2].removeprefix("Skipped: ")
+        if reason not in MAY_LACK:
+            report.outcome = "failed"
+            report.longrepr = f"CI may not skip this: {reason}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    return strict((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    return strict((yield))
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -50,6 +51,9 @@ def running() -> Iterator[Server]:
     }
     (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
     (folder / "data").mkdir()
+    # Until it answers, nobody else may start one: what is a free port to one is so to all.
+    alone = (Path(tempfile.gettempdir()) / "mavs3.lock").open("w")
+    fcntl.flock(alone, fcntl.LOCK_EX)
     master, volume, filer, s3, grpc = _ports(5)
     command = [
         *(str(Path(sys.executable).parent / "weed"), "-logtostderr", "server"),
@@ -69,6 +73,7 @@ def running() -> Iterator[Server]:
     server = Server(f"http://127.0.0.1:{s3}")
     try:
         _await(server, process)
+        alone.close()
         yield server
     finally:
         process.kill()
@@ -98,9 +103,9 @@ def _await(server: Server, process: subprocess.Popen[bytes]) -> None:
 
 
 def _ports(count: int) -> list[int]:
-    """Free ports below 20000: each also takes port + 10000 for gRPC."""
+    """Free ports, each with that 10000 above it for gRPC: beyond those of Ray's workers."""
     found: list[int] = []
-    for port in range(10_000 + os.getpid() % 5000, 20_000):
+    for port in range(20_000 + os.getpid() % 2000, 22_768):
         if all(_is_free(number) for number in (port, port + 10_000)):
             found.append(port)
         if len(found) == count:

@@ -48,8 +48,8 @@ class MaskletFinisher:
         """Encodes and scores a block, after transparent frames up to its start.
 
         Args:
-            frames: the clip's, under the block, each (clip.size.pad_height, clip.size.pad_width, 3);
-                None where scores do not look at pictures.
+            frames: the clip's under the block, (clip.size.pad_height, clip.size.pad_width, 3)
+                each; None where scores do not look at pictures.
         """
         assert matte.start >= self._next, "mattes of a masklet must ascend"
         self._fill(matte.start)

@@ -7,6 +7,7 @@ import pytest
 
 from mav_pipeline.cli import load_config
 from mav_pipeline.synthetic import render
+from tests import seaweed
 
 from .console import mav, shard_bytes
 from .head import Head, running_head
@@ -36,6 +37,29 @@ def undisturbed(
     done = mav("build", *build_args, f"output.root={root}", "--json")
     assert done.code == 0, done.stderr
     return root, shard_bytes(root)
+
+
+@pytest.fixture(scope="session")
+def binary_args(build_args: tuple[str, ...]) -> tuple[str, ...]:
+    """Where what is hurt is the writing and the running, the matting may be cheap."""
+    return (*build_args, "matting=binary", "runtime.retry_wait_s=0.1")
+
+
+@pytest.fixture(scope="session")
+def expected(
+    binary_args: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
+    """Shard bytes of a binary build that nobody disturbed, from a folder into a folder."""
+    root = tmp_path_factory.mktemp("binary") / "out"
+    assert mav("build", *binary_args, f"output.root={root}").code == 0
+    return shard_bytes(root)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[seaweed.Server]:
+    """A real S3 server; each module has a bucket of its own."""
+    with seaweed.running() as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 # A driver's ray.init() would else write a token under the home folder and ask every head for it.
-ENV = {"RAY_AUTH_MODE": "disabled", "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}
+ENV = {
+    "RAY_AUTH_MODE": "disabled",
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+    "RAY_prestart_worker_first_driver": "0",  # two more, that nobody asks for anything
+    # A build without an address would join a cluster that left its address in the common folder,
+    # such as that of tests which run beside these.
+    "RAY_TMPDIR": tempfile.mkdtemp(prefix="mavray"),  # for sockets: a short path
+}
+atexit.register(shutil.rmtree, ENV["RAY_TMPDIR"], ignore_errors=True)
 RAY = str(Path(sys.executable).parent / "ray")
 
 
@@ -28,11 +39,12 @@ class Head:
 @contextlib.contextmanager
 def running_head() -> Iterator[Head]:
     """A head with two CPUs, for the time of a ``with``."""
-    port, dashboard, metrics, agent = _free_ports(4)
+    port, dashboard, metrics, agent, client = _free_ports(5)
     folder = Path(os.environ.get("TMPDIR", "/tmp")) / f"mavray{os.getpid()}_"  # sockets: short path
     command = [
         *(RAY, "start", "--head", "--node-ip-address=127.0.0.1", f"--port={port}"),
         *(f"--dashboard-port={dashboard}", f"--metrics-export-port={metrics}"),
+        f"--ray-client-server-port={client}",
         # Without a port of its own the agent that starts jobs may meet that of a head before it.
         f"--dashboard-agent-listen-port={agent}",
         *(f"--temp-dir={folder}", "--num-cpus=2", "--disable-usage-stats"),

@@ -21,10 +21,17 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 
-from .console import REPOSITORY, Done, interrupt, mav, shard_bytes, start
+from mav_pipeline.config import VerifyConfig
+from mav_pipeline.dataset.built import BuiltSet
+from mav_pipeline.dataset.verify import verify
+from mav_pipeline.schema import RunReport
+from mav_pipeline.storage import LocalStorage
+
+from .console import REPOSITORY, Done, fresh, interrupt, mav, shard_bytes, start
 from .head import ENV
 
 HERE = Path(__file__).parent
+TORN = "sav_000/sav_000003.mp4"
 
 #: Files that a build makes appear, in the order in which they do: all that a resume goes by.
 WRITES = {
@@ -51,6 +58,9 @@ class Trial:
     def receipt(self, shard: int) -> dict[str, object]:
         return json.loads((self.root / f"shards/mav-{shard:06d}.json").read_text())
 
+    def report(self) -> RunReport:
+        return BuiltSet.open(LocalStorage(self.root)).report()
+
     def struck(self, signal_name: str, when: str, pattern: str) -> list[str]:
         """The command, with a signal to itself at a write."""
         script = str(HERE / "signal_at.py")
@@ -63,31 +73,15 @@ class Trial:
 
     def ends_well(self, *more: str) -> Done:
         """The same command completes the set, byte for byte, with nothing left over."""
-        done = mav(*self.words, *more, "--json", env=ENV)
+        done = mav(*self.words, *more, "--json")
         assert (done.code, done.json["state"]) == (0, "complete"), done.stderr
         self.is_whole()
         return done
 
     def is_whole(self) -> None:
         assert shard_bytes(self.root) == self.expected
-        verified = mav("verify", f"output.root={self.root}", "verify.deep=true", "--json").json
-        assert (verified["ok"], verified["strays"]) == (True, []), verified
-
-
-@pytest.fixture(scope="module")
-def binary_args(build_args: tuple[str, ...]) -> tuple[str, ...]:
-    """What is hurt is the writing and the running, so the matting may be cheap."""
-    return (*build_args, "matting=binary", "runtime.retry_wait_s=0.1")
-
-
-@pytest.fixture(scope="module")
-def expected(
-    binary_args: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, str]:
-    """Shard bytes of a build that nobody disturbed."""
-    root = tmp_path_factory.mktemp("binary") / "out"
-    assert mav("build", *binary_args, f"output.root={root}").code == 0
-    return shard_bytes(root)
+        verified = verify(LocalStorage(self.root), VerifyConfig(deep=True, clean=False))
+        assert (verified.ok, verified.strays) == (True, []), verified
 
 
 @pytest.fixture
@@ -111,6 +105,12 @@ def go_on(process: subprocess.Popen[str]) -> tuple[str, str]:
     """Lets a stopped builder run to its end; what it printed."""
     process.send_signal(signal.SIGCONT)
     return process.communicate(timeout=120)
+
+
+def poisoned(harm: str, clip: str, once: Path | None = None) -> dict[str, str]:
+    path = os.pathsep.join(filter(None, [str(HERE / "poison"), os.environ.get("PYTHONPATH")]))
+    env = {"MAV_POISON": f"{harm}:{clip}", "PYTHONPATH": path, **ENV}
+    return {**env, "MAV_POISON_ONCE": str(once)} if once else env
 
 
 # the driver
@@ -153,23 +153,18 @@ def test_sigkill_from_outside(
 def test_a_polite_signal_ends_with_130_and_leaves_no_litter(
     trial: Trial, number: signal.Signals, runtime: str
 ) -> None:
-    slow = {"MAV_POISON": "slow:*", "PYTHONPATH": str(HERE / "poison"), **ENV}
     words = (*trial.words, f"runtime={runtime}")
-    code = interrupt(start(*words, env=slow), lambda: trial.receipts() == 1, number)
+    driver = start(*words, env=poisoned("slow", "*"))
+    code = interrupt(driver, lambda: trial.receipts() == 1, number)
     assert code == 130
     if runtime == "local":  # an actor is killed with what it has in hand
         assert not list(trial.root.glob("shards/.*.tmp"))
         assert mav("verify", f"output.root={trial.root}").code == 0
-    assert mav("status", f"output.root={trial.root}", "--json").json["state"] == "incomplete"
+    assert trial.report().state == "incomplete"
     trial.ends_well()
 
 
 # workers, on a real Ray
-
-
-def poisoned(harm: str, clip: str, once: Path | None = None) -> dict[str, str]:
-    env = {"MAV_POISON": f"{harm}:{clip}", "PYTHONPATH": str(HERE / "poison"), **ENV}
-    return {**env, "MAV_POISON_ONCE": str(once)} if once else env
 
 
 def workers_of(driver: int) -> list[psutil.Process]:
@@ -196,7 +191,7 @@ def test_a_killed_worker_is_replaced(trial: Trial) -> None:
 def test_a_worker_that_hangs_is_given_up(trial: Trial, tmp_path: Path) -> None:
     env = poisoned("hang", "sav_000003", once=tmp_path / "hung")
     words = (*trial.words, "runtime=ray", "runtime.num_workers=1", "runtime.shard_timeout_s=8")
-    done = mav(*words, env=env)
+    done = fresh(*words, env=env)
     assert done.code == 0, done.stderr
     assert "nothing done within runtime.shard_timeout_s=8" in done.stderr
     assert trial.receipt(1)["attempts"] == 2
@@ -209,7 +204,7 @@ def test_a_clip_that_takes_its_worker_down_each_time_is_quarantined(
 ) -> None:
     args = ("runtime=ray", "runtime.num_workers=1", "quality.max_failed_fraction=0.5")
     limit = ("runtime.shard_timeout_s=6",) if harm == "hang" else ()
-    done = mav(*trial.words, *args, *limit, "--json", env=poisoned(harm, "sav_000003"))
+    done = fresh(*trial.words, *args, *limit, "--json", env=poisoned(harm, "sav_000003"))
     assert (done.code, done.json["state"]) == (0, "complete"), done.stderr
     assert done.json["clips"]["failed"] == 1
     table = pq.read_table(trial.root / "manifest.parquet", pre_buffer=False)
@@ -273,7 +268,7 @@ def test_a_lost_node_costs_time_and_counts_against_no_clip(trial: Trial) -> None
     assert driver.returncode == 0, stderr
     assert "with its node" in stderr
     assert [trial.receipt(number)["attempts"] for number in range(3)] == [1, 1, 1]
-    assert mav("status", f"output.root={trial.root}", "--json").json["clips"]["failed"] == 0
+    assert trial.report().clips["failed"] == 0
     trial.ends_well()
 
 
@@ -411,23 +406,35 @@ def test_an_input_that_changes_after_the_plan_is_a_failed_row_until_it_is_rebuil
     trial.ends_well()  # and the plan knows the file as it is now
 
 
+@pytest.fixture(scope="module")
+def failed(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A source with a torn clip, and the set that was built from it."""
+    root = tmp_path_factory.mktemp("failed")
+    shutil.copytree(corpus / "sav_train", root / "sav_train")
+    (root / "sav_train" / TORN).write_bytes(b"torn")
+    args = (f"source.root={root / 'sav_train'}", "output.clips_per_shard=2", "matting=binary")
+    assert mav("build", *args, f"output.root={root / 'out'}").code == 3
+    return root / "sav_train", root / "out"
+
+
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("file", ["plan", "tar", "rows", "receipt", "index"])
 def test_sigkill_while_failed_clips_are_rebuilt(
-    source: Path, tmp_path: Path, expected: dict[str, str], file: str, when: str
+    failed: tuple[Path, Path],
+    corpus: Path,
+    tmp_path: Path,
+    expected: dict[str, str],
+    file: str,
+    when: str,
 ) -> None:
+    source, root = (shutil.copytree(folder, tmp_path / folder.name) for folder in failed)
+    shutil.copyfile(corpus / "sav_train" / TORN, source / TORN)
     args = (f"source.root={source}", "output.clips_per_shard=2", "matting=binary")
-    trial = Trial(tmp_path / "out", args, expected)
-    video = source / "sav_000" / "sav_000003.mp4"
-    good = video.read_bytes()
-    video.write_bytes(b"torn")
-    assert mav(*trial.words).code == 3
-    video.write_bytes(good)
-    trial.words = (*trial.words, "resume.rebuild=failed_clips")
+    trial = Trial(root, (*args, "resume.rebuild=failed_clips"), expected)
     command = trial.struck("KILL", when, WRITES[file])
     killed = subprocess.run(command, cwd=REPOSITORY, capture_output=True, timeout=120)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    assert mav("status", f"output.root={trial.root}", "--json").json["state"] == "complete"
+    assert trial.report().state == "complete"
     trial.ends_well()
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from .console import REPOSITORY, mav, shard_bytes, start
+from .console import REPOSITORY, fresh, mav, shard_bytes, start
 from .head import ENV, Head
 
 DASHBOARD = REPOSITORY / "jobs" / "grafana.json"
@@ -111,7 +111,7 @@ def test_ray_exports_what_the_dashboard_draws(
     head: Head, build_args: tuple[str, ...], tmp_path: Path
 ) -> None:
     args = ("runtime=ray", f"runtime.address={head.address}", f"output.root={tmp_path / 'out'}")
-    done = mav("build", *build_args, *args, "--json", env=ENV)
+    done = fresh("build", *build_args, *args, "--json", env=ENV)
     assert done.code == 0, done.stderr
     report = done.json
     found = exported(head, 'ray_mav_shards{state="published"}', 3)

@@ -10,8 +10,8 @@ import pytest
 
 from tests.checkpoint import write_checkpoint
 
-from .console import SHARED, mav, shard_bytes
-from .test_ray import ENV
+from .console import SHARED, fresh, mav, shard_bytes
+from .head import ENV, Head
 
 pytest.importorskip("torch")
 pytest.importorskip("diffusers")
@@ -57,11 +57,11 @@ def test_the_set_is_whole_and_says_which_weights_made_it(local: Path) -> None:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_ray_workers_give_the_bytes_of_a_local_build(
-    workers: int, model_args: tuple[str, ...], local: Path, tmp_path: Path
+    workers: int, head: Head, model_args: tuple[str, ...], local: Path, tmp_path: Path
 ) -> None:
     root = tmp_path / "out"
-    ray = ("runtime=ray", f"runtime.num_workers={workers}")
-    done = mav("build", *model_args, *ray, f"output.root={root}", env=ENV)
+    ray = ("runtime=ray", f"runtime.address={head.address}", f"runtime.num_workers={workers}")
+    done = fresh("build", *model_args, *ray, f"output.root={root}", env=ENV)
     assert done.code == 0, done.stderr
     assert shard_bytes(root) == shard_bytes(local)
 
@@ -101,7 +101,7 @@ def test_a_wrong_set_up_stops_before_the_first_clip(
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data is not here")
-def test_real_masklets_through_ray(tmp_path: Path) -> None:
+def test_real_masklets_through_ray(head: Head, tmp_path: Path) -> None:
     tiny = SHARED / "videomama_tiny"
     args = (
         "matting=videomama",
@@ -114,8 +114,9 @@ def test_real_masklets_through_ray(tmp_path: Path) -> None:
         "output.clips_per_shard=1",
         f"output.root={tmp_path / 'out'}",
         "runtime=ray",
+        f"runtime.address={head.address}",
     )
-    done = mav("build", *args, "--json", env=ENV)
+    done = fresh("build", *args, "--json", env=ENV)
     assert (done.code, done.json["state"]) == (0, "complete"), done.stderr
     assert done.json["clips"]["published"] == 2
     verified = mav("verify", f"output.root={tmp_path / 'out'}", "verify.deep=true", "--json")

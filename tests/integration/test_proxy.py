@@ -22,12 +22,10 @@ Config = pytest.importorskip("botocore.config").Config
 BODY = bytes(range(256)) * 4000  # 1 MB
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[seaweed.Server]:
-    with seaweed.running() as server:
-        with closing(server.endpoint_url) as client:
-            client.create_bucket(Bucket="bucket")
-        yield server
+@pytest.fixture(scope="module", autouse=True)
+def bucket(server: seaweed.Server) -> None:
+    with closing(server.endpoint_url) as client:
+        client.create_bucket(Bucket="bucket")
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from .console import REPOSITORY, mav, shard_bytes
+from .console import REPOSITORY, fresh, shard_bytes
 from .head import ENV, RAY, Head
 
 
@@ -24,7 +24,7 @@ def test_ray_workers_give_the_bytes_of_a_local_build(
     _, expected = undisturbed
     root = tmp_path / "out"
     args = ("runtime=ray", f"runtime.num_workers={workers}", f"output.root={root}")
-    done = mav("build", *build_args, *args, "--json", env=ENV)
+    done = fresh("build", *build_args, *args, "--json", env=ENV)
     assert (done.code, done.json["state"]) == (0, "complete"), done.stderr
     assert shard_bytes(root) == expected
 
@@ -34,7 +34,7 @@ def test_a_worker_that_cannot_start_stops_the_build_before_the_first_clip(
 ) -> None:
     root = tmp_path / "out"
     args = ("runtime=ray", "runtime.gpus_per_worker=64", "runtime.start_timeout_s=3")
-    done = mav("build", *build_args, *args, f"output.root={root}", env=ENV)
+    done = fresh("build", *build_args, *args, f"output.root={root}", env=ENV)
     assert done.code == 2, done.stderr
     assert "runtime.start_timeout_s" in done.stderr
     assert not (root / "run.json").exists()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,16 +18,14 @@ BODY = bytes(range(256)) * 20_000  # 5 MB
 FILE = "diffusion_pytorch_model.safetensors"
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[seaweed.Server]:
-    with seaweed.running() as server:
-        client = server.client()
-        client.create_bucket(Bucket="weights")
-        client.put_object(Bucket="weights", Key="mama/unet/config.json", Body=b"{}")
-        client.put_object(Bucket="weights", Key=f"mama/unet/{FILE}", Body=BODY)
-        client.put_object(Bucket="weights", Key="mama/unet/model.bin", Body=b"a pickle")
-        client.close()
-        yield server
+@pytest.fixture(scope="module", autouse=True)
+def bucket(server: seaweed.Server) -> None:
+    client = server.client()
+    client.create_bucket(Bucket="weights")
+    client.put_object(Bucket="weights", Key="mama/unet/config.json", Body=b"{}")
+    client.put_object(Bucket="weights", Key=f"mama/unet/{FILE}", Body=BODY)
+    client.put_object(Bucket="weights", Key="mama/unet/model.bin", Body=b"a pickle")
+    client.close()
 
 
 @pytest.fixture(autouse=True)

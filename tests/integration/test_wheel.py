@@ -8,7 +8,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-from .console import REPOSITORY, mav
+from .console import REPOSITORY, fresh
 
 
 def test_an_installed_wheel_builds_from_any_folder(tmp_path: Path) -> None:
@@ -27,9 +27,9 @@ def test_an_installed_wheel_builds_from_any_folder(tmp_path: Path) -> None:
     imported = subprocess.run(where, cwd=elsewhere, env=env_whole, capture_output=True, text=True)
     assert imported.stdout.startswith(str(site))
     small = ("sample.clips=1", "sample.frames=8", "sample.width=96", "sample.height=64")
-    done = mav("sample", "sample.root=s", *small, cwd=elsewhere, env=env)
+    done = fresh("sample", "sample.root=s", *small, cwd=elsewhere, env=env)
     assert done.code == 0, done.stderr
-    done = mav("build", "source.root=s", "output.root=out", cwd=elsewhere, env=env)
+    done = fresh("build", "source.root=s", "output.root=out", cwd=elsewhere, env=env)
     assert done.code == 0, done.stderr
     assert (elsewhere / "out" / "report" / "index.html").stat().st_size > 1000
     assert (elsewhere / "out" / "README.md").read_text().startswith("---")

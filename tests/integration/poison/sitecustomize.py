@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -53,5 +54,7 @@ def _poison(harm: str, victim: str) -> None:
     SavTrain.load = load  # type: ignore[method-assign]
 
 
-if "MAV_POISON" in os.environ:
+# Ray starts half a dozen processes that read no clip, and need not wait for these imports.
+_READS = any(word.endswith(("mav_pipeline", "default_worker.py")) for word in sys.orig_argv)
+if _READS and "MAV_POISON" in os.environ:
     _poison(*os.environ["MAV_POISON"].split(":"))
