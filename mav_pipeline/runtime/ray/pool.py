@@ -56,7 +56,8 @@ class RayPool:
         if not ray.is_initialized():
             try:
                 ray.init(
-                    address=runtime.address,
+                    # Without a word, Ray joins whatever cluster was started on this machine last.
+                    address="local" if self._slots.is_own else runtime.address,
                     include_dashboard=False if self._slots.is_own else None,
                     log_to_driver=False,
                     logging_level=logging.WARNING,
