@@ -13,7 +13,8 @@ import pytest
 
 from tests.fakes import moving_box, write_clip
 
-from .console import mav, shard_bytes
+from .console import fresh as mav
+from .console import shard_bytes
 from .head import ENV
 
 PLUGIN = Path(__file__).parent / "plugin"
