@@ -97,8 +97,8 @@ def _rows(root: Path, rehearse: bool) -> list[Row]:
 def _rate(chosen: MattingConfig, frames: int, height: int, width: int) -> float:
     shown = model.clip(frames, height, width)
     backend = model.opened(chosen)
-    made = model.ours(backend, shown)  # warm
-    rate = made / model.seconds(lambda: model.ours(backend, shown))
+    made = model.shared(backend, shown)  # warm
+    rate = made / model.seconds(lambda: model.shared(backend, shown))
     backend.close()
     return rate
 

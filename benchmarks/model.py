@@ -94,7 +94,7 @@ def _by(size: int, run: Callable[[Any], Any], items: Any) -> Any:
     return torch.cat([run(items[first : first + size]) for first in range(0, len(items), size)])
 
 
-def ours(backend: VideoMaMaBackend, shown: LoadedClip) -> int:
+def shared(backend: VideoMaMaBackend, shown: LoadedClip) -> int:
     """Mattes all masklets of the clip; returns alpha frames made."""
     return sum(
         len(block.alpha)
@@ -152,7 +152,7 @@ def sharing(chosen: MattingConfig, frames: int, height: int, width: int) -> list
     """What sharing of latents gains, against what its parts predict."""
     shown = clip(frames, height, width)
     backend = opened(chosen)
-    ours(backend, shown)  # warm
+    shared(backend, shown)  # warm
     timed = parts(backend, shown)
     alone, together = [], []
     for _ in range(REPEATS):
@@ -160,7 +160,7 @@ def sharing(chosen: MattingConfig, frames: int, height: int, width: int) -> list
         for masklet in shown.clip.masklets:
             plain(backend, shown, masklet)
         middle = time.perf_counter()
-        ours(backend, shown)
+        shared(backend, shown)
         alone.append(middle - start)
         together.append(time.perf_counter() - middle)
     gain = median(a / t for a, t in zip(alone, together, strict=True))

@@ -259,7 +259,7 @@ def frames_of(clip: Clip) -> Frames:
     return pictures(len(clip.frame_indices), clip.height, clip.width)
 
 
-# seams
+# extension points
 
 
 class FakeBackend:

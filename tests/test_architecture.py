@@ -105,7 +105,7 @@ each_module = pytest.mark.parametrize("module", MODULES, ids=lambda module: modu
 
 
 def _own(name: str) -> str | None:
-    """The module of ours that an import reaches, or None for somebody else's."""
+    """The module of this package that an import reaches, or None."""
     while name and name not in NAMES:
         name = name.rpartition(".")[0]
     return name or None

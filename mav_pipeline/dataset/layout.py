@@ -71,7 +71,7 @@ def shard_of_data(path: str) -> str | None:
     return match.group(1) if match else None
 
 
-def is_ours(path: str) -> bool:
+def is_of_set(path: str) -> bool:
     """Whether a file at this path is one that a build writes, or its temporary."""
     top = path.split("/", 1)[0]
     return (

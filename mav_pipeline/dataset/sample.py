@@ -192,7 +192,7 @@ def alpha_frames(
         start, stop: the places in ``indices`` that are wanted; no other frame is decoded.
 
     Raises:
-        ValueError: a member is missing, or is none of ours.
+        ValueError: a member is missing, or does not decode.
     """
     if (video := members.get(f"{name}.alpha.mkv")) is not None:
         yield from decode_alpha(video, start, stop)

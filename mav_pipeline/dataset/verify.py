@@ -229,5 +229,5 @@ def _strays(storage: Storage, named: set[str], clean: bool, result: Verification
             if clean:
                 storage.delete(path)
                 result.removed.append(path)
-        elif not layout.is_ours(path):
+        elif not layout.is_of_set(path):
             result.strays.append(path)

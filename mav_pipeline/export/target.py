@@ -88,13 +88,13 @@ class Target:
     def _refuse_foreign(self) -> None:
         try:
             names = (entry.name for entry in self._storage.entries())
-            stranger = next((name for name in names if not is_temporary(name)), None)
+            foreign = next((name for name in names if not is_temporary(name)), None)
         except FileNotFoundError:
             return
-        if stranger is not None:
+        if foreign is not None:
             raise OutputError(
                 f"export.root={self} is not empty and has no {_ABOUT}, so it is no export "
-                f"(it holds {stranger}); name a new or an empty folder"
+                f"(it holds {foreign}); name a new or an empty folder"
             )
 
 

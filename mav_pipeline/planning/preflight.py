@@ -147,7 +147,7 @@ def _read(output: Storage, name: str) -> bytes | None:
 
 def _refuse_foreign(output: Storage) -> None:
     try:
-        foreign = next((e.name for e in output.entries() if not layout.is_ours(e.name)), None)
+        foreign = next((e.name for e in output.entries() if not layout.is_of_set(e.name)), None)
         anything = next((e.name for e in output.entries() if e.name[0] != "."), None)
     except FileNotFoundError:
         return

@@ -114,7 +114,7 @@ def _judged(
 def _template() -> jinja2.Template:
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined,
-        autoescape=True,  # ids and errors come from strangers
+        autoescape=True,  # ids and errors come from outside
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,

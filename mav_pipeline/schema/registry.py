@@ -80,7 +80,7 @@ class Registry(Generic[E]):
     def _load(self, point: EntryPoint) -> E:
         try:
             entry: E = point.load()
-        except Exception as error:  # whatever a stranger's module raises as it is imported
+        except Exception as error:  # whatever another package raises as it is imported
             cause = f"{self.key}={point.name}: {point.value} cannot be imported: {error!r}"
             raise ConfigError(f"{cause}; mend or remove that package") from error
         if entry.name != point.name:

@@ -121,8 +121,8 @@ class LocalStorage:
         except FileNotFoundError:
             return False
         with file:
-            # Whoever swaps holds the lock of the file that lies there: a second one, once the lock
-            # is his, finds that another file does.
+            # Who swaps holds the lock of the file that lies there: the next one that gets the lock
+            # finds that another file does.
             fcntl.flock(file, fcntl.LOCK_EX)
             try:
                 is_there = os.path.samestat(os.fstat(file.fileno()), path.stat())

@@ -1,4 +1,4 @@
-"""A package of somebody else's adds a backend and a source, and nothing of ours is touched."""
+"""A package of somebody else's adds a backend and a source, and no file here is touched."""
 
 from __future__ import annotations
 

@@ -227,5 +227,5 @@ def test_names_are_told_from_strangers() -> None:
     for stranger in (data, f"x/{data}", f"shards/{data}x", f"shards/sub/{data}"):
         assert layout.shard_of_data(stranger) is None
     ours = ["run.json", "report/x/y.png", "failures/mav-000000.json", layout.receipt("mav-000001")]
-    assert all(layout.is_ours(name) for name in ours)
-    assert not any(layout.is_ours(name) for name in ("thesis.tex", "shards/x.tar", "a/run.json"))
+    assert all(layout.is_of_set(name) for name in ours)
+    assert not any(layout.is_of_set(name) for name in ("thesis.tex", "shards/x.tar", "a/run.json"))

@@ -75,5 +75,5 @@ def _rates(receipts: Sequence[ShardReceipt], now: datetime) -> tuple[float, floa
 
 
 def _seconds(receipt: ShardReceipt, now: datetime) -> float:
-    """Since it was published; its worker's clock may be ahead of ours."""
+    """Since it was published; its worker's clock may be ahead of this one."""
     return max(0.0, (now - datetime.fromisoformat(receipt.published_at)).total_seconds())

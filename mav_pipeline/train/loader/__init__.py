@@ -3,7 +3,7 @@
     select (rows -> items) -> order (seed, epoch, node, worker) -> tars -> shuffle -> sample (crops)
 
 Only relative shard names of our own form are opened, and only our own members decoded, by our own
-decoders: a stranger's set can run no code here.
+decoders: a set from outside can run no code here.
 """
 
 from __future__ import annotations

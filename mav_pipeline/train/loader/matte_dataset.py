@@ -70,7 +70,7 @@ class MatteDataset(IterableDataset[MatteSample]):
 
     Raises:
         ConfigError: a setting is wrong, or nothing passes the filter.
-        OutputError: there is no finished set of ours; also while it is read.
+        OutputError: there is no finished set; also while it is read.
     """
 
     def __init__(
