@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from mav_pipeline.schema import STAGES
 
-_NOTE = "stage: "
+_STAGE = "mav_stage"  # attribute of an error: the innermost stage that it rose in
 
 
 class StageTimes:
@@ -31,7 +31,8 @@ class StageTimes:
         try:
             yield
         except Exception as error:
-            error.add_note(f"{_NOTE}{name}")
+            if stage_of(error) is None:
+                setattr(error, _STAGE, name)
             raise
         finally:
             self._add(name, time.perf_counter() - start)
@@ -49,5 +50,4 @@ class StageTimes:
 
 def stage_of(error: BaseException) -> str | None:
     """The innermost stage that ``error`` rose in, or None."""
-    notes = getattr(error, "__notes__", ())
-    return next((note.removeprefix(_NOTE) for note in notes if note.startswith(_NOTE)), None)
+    return getattr(error, _STAGE, None)
