@@ -37,9 +37,10 @@ def test_ray_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
         open_pool(config({"runtime.name": "ray"}))
 
 
-def test_the_loader_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("missing", ["torch", "webdataset"])
+def test_the_loader_names_its_extra(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in sys.modules if name.startswith("mav_pipeline.train.loader")]:
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(ConfigError, match=r"needs .* '\.\[train\]'"):
         import mav_pipeline.train.loader  # noqa: F401
