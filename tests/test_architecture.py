@@ -38,10 +38,11 @@ ONLY_IN = {
     "pydantic": ("config", "sources", "matting"),
     "torch": ("matting", "train"),
     "diffusers": ("matting",),
+    "huggingface_hub": ("dataset", "matting"),
     "pymatting": ("matting",),
 }
 #: Heavy: imported where they are used, not where a module that may use them is.
-LAZY = ("torch", "diffusers", "pymatting", "boto3", "botocore", "webdataset")
+LAZY = ("torch", "diffusers", "pymatting", "boto3", "botocore", "webdataset", "huggingface_hub")
 #: What a trainer imports: a DataLoader tells how to read a dataset by its class, which must derive
 #: from torch's, so torch is there as the class is made, and webdataset is asked for with it. No
 #: module of the pipeline imports it.
