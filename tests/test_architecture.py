@@ -33,6 +33,7 @@ ONLY_IN = {
     "webdataset": ("train",),
     "boto3": ("storage",),
     "botocore": ("storage",),
+    "stamina": ("storage",),
     "hydra": ("config",),
     "omegaconf": ("config",),
     "pydantic": ("config", "sources", "matting"),
@@ -42,7 +43,10 @@ ONLY_IN = {
     "pymatting": ("matting",),
 }
 #: Heavy: imported where they are used, not where a module that may use them is.
-LAZY = ("torch", "diffusers", "pymatting", "boto3", "botocore", "webdataset", "huggingface_hub")
+LAZY = (
+    *("torch", "diffusers", "pymatting", "webdataset", "huggingface_hub"),
+    *("boto3", "botocore", "stamina"),
+)
 #: What a trainer imports: a DataLoader tells how to read a dataset by its class, which must derive
 #: from torch's, so torch is there as the class is made, and webdataset is asked for with it. No
 #: module of the pipeline imports it.
