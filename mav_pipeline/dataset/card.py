@@ -5,6 +5,7 @@ Both follow from ``run.json``, receipts and rows; no place on a machine gets in.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from importlib import resources
 from typing import Any
@@ -14,15 +15,25 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.columns import MEANINGS
 from mav_pipeline.schema import SCORE_NAMES, RunReport
 
 TITLE = "Video mattes built by mav_pipeline"
-TAGS = ("video-matting", "alpha-matte", "video-object-segmentation", "webdataset", "sa-v")
+_TAGS = ("video-matting", "alpha-matte", "video-object-segmentation", "webdataset")
 _PERCENTILES = (0, 5, 25, 50, 75, 95, 100)
 #: Hugging Face's names of how many samples there are, by the number that is too many.
 _SIZES = {10**3: "n<1K", 10**4: "1K<n<10K", 10**5: "10K<n<100K", 10**6: "100K<n<1M"}
-_SAM2 = "Ravi et al.: SAM 2: Segment Anything in Images and Videos (SA-V), arXiv 2408.00714"
+#: Licences that Hugging Face knows by a name of its own.
+_CREATIVE_COMMONS = re.compile(r"https?://creativecommons\.org/licenses/(by[a-z-]*)/4\.0/?")
+#: To whom a set is owed that does not say it: it is from when SA-V was the only source.
+_SAV: Mapping[str, Any] = {
+    "licence": "https://creativecommons.org/licenses/by/4.0/",
+    "sentence": "The videos and masklets of SA-V are CC BY 4.0 (Meta).",
+    "weights_licence": None,
+    "cites": ["Ravi et al.: SAM 2: Segment Anything in Images and Videos (SA-V), arXiv 2408.00714"],
+    "tags": ["sa-v"],
+}
 _VIDEOMAMA = (
     "Lim et al.: VideoMaMa: Mask-Guided Video Matting via Generative Prior, arXiv 2601.14255"
 )
@@ -30,29 +41,22 @@ _VIDEOMAMA = (
 
 def about(run: Mapping[str, Any], report: RunReport) -> dict[str, Any]:
     """The set as schema.org's Dataset has it."""
+    owed = _credits(run)
     made = f"made from binary masklets by the {run['config']['matting']['name']} backend"
     description = (
         f"{report.masklets['accepted']} alpha mattes of objects in {report.clips['published']} "
-        f"video clips, {made} of mav_pipeline. Pseudo-labels: nobody drew them. The videos and "
-        "masklets of SA-V are CC BY 4.0 (Meta)."
-    )
-    if run["weights"]:
-        description += (
-            " The models that made the mattes are under the Stability AI Community License."
-        )
+        f"video clips, {made} of mav_pipeline. Pseudo-labels: nobody drew them. {owed['sentence']}"
+    ).rstrip()
+    if owed["weights_licence"]:
+        description += f" The models that made the mattes are under the {owed['weights_licence']}."
     return {
         "name": TITLE,
         "description": description,
-        "license": "https://creativecommons.org/licenses/by/4.0/",
-        "citeAs": "; ".join(works(run)),
-        "keywords": list(TAGS),
+        **({"license": owed["licence"]} if owed["licence"] else {}),
+        **({"citeAs": "; ".join(owed["cites"])} if owed["cites"] else {}),
+        "keywords": _tags(owed),
         "identifier": run["fingerprint"],
     }
-
-
-def works(run: Mapping[str, Any]) -> list[str]:
-    """Whom to cite."""
-    return [_SAM2, _VIDEOMAMA] if run["weights"] else [_SAM2]
 
 
 def card(run: Mapping[str, Any], report: RunReport, samples: int, rows: pa.Table) -> bytes:
@@ -62,6 +66,7 @@ def card(run: Mapping[str, Any], report: RunReport, samples: int, rows: pa.Table
         samples: clips that the shards store.
         rows: of ``manifest.parquet``.
     """
+    owed = _credits(run)
     template = resources.files("mav_pipeline.dataset").joinpath("card.md.j2").read_text()
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined,
@@ -71,17 +76,49 @@ def card(run: Mapping[str, Any], report: RunReport, samples: int, rows: pa.Table
     )
     text = environment.from_string(template).render(
         title=TITLE,
-        tags=TAGS,
-        size=next((name for most, name in _SIZES.items() if samples < most), "1M<n<10M"),
+        front_matter=_front_matter(owed, samples),
         run=run,
         report=report,
         samples=samples,
-        works=works(run),
+        owed=owed,
         percentiles=_PERCENTILES,
         scores=list(_quantiles(rows)),
         meanings=MEANINGS,
     )
     return text.encode()
+
+
+def _credits(run: Mapping[str, Any]) -> Mapping[str, Any]:
+    """``credits`` of ``run.json``, also of a set from before they were recorded."""
+    if "credits" in run:
+        return run["credits"]  # type: ignore[no-any-return]
+    if run["config"]["matting"]["name"] != "videomama":
+        return _SAV
+    cites = [*_SAV["cites"], _VIDEOMAMA]
+    return {**_SAV, "weights_licence": "Stability AI Community License", "cites": cites}
+
+
+def _tags(owed: Mapping[str, Any]) -> list[str]:
+    return list(dict.fromkeys((*_TAGS, *owed["tags"])))
+
+
+def _front_matter(owed: Mapping[str, Any], samples: int) -> str:
+    """What Hugging Face reads of a set, as YAML."""
+    # Imported here: that takes a tenth of a second, and most commands write no card.
+    from huggingface_hub import DatasetCardData
+
+    address = owed["licence"] or ""
+    known = _CREATIVE_COMMONS.fullmatch(address)
+    other = {"license": "other", "license_link": address} if address else {"license": "unknown"}
+    size = next((name for most, name in _SIZES.items() if samples < most), "1M<n<10M")
+    return DatasetCardData(
+        **({"license": f"cc-{known[1]}-4.0"} if known else other),
+        pretty_name=TITLE,
+        task_categories=["image-segmentation", "mask-generation"],
+        tags=_tags(owed),
+        size_categories=[size],
+        configs=[{"config_name": "masklets", "data_files": layout.MANIFEST}],
+    ).to_yaml()
 
 
 def _quantiles(rows: pa.Table) -> Iterator[tuple[str, int, list[str]]]:

@@ -35,7 +35,7 @@ class S3Storage:
         endpoint_url: of an S3-compatible server; None is AWS.
 
     Raises:
-        ImportError: boto3 is not installed.
+        ImportError: boto3 or stamina is not installed.
         ValueError: the endpoint is no URL.
     """
 
@@ -45,6 +45,7 @@ class S3Storage:
         import boto3
         import botocore.session
         from botocore.config import Config
+        from stamina.instrumentation import set_on_retry_hooks
 
         self.uri = uri.rstrip("/")
         self._bucket, _, prefix = self.uri.removeprefix("s3://").partition("/")
@@ -59,6 +60,7 @@ class S3Storage:
         # Half the time of a listing goes into dates, which nobody reads here.
         core.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=str)
         session = boto3.Session(botocore_session=core)
+        set_on_retry_hooks(())  # nothing is logged of a retry, as nothing is of botocore's
         self._client: Any = session.client("s3", endpoint_url=endpoint_url, config=config)
 
     def __repr__(self) -> str:
@@ -192,8 +194,8 @@ class S3Storage:
             "use AWS, or a server that keeps conditional writes"
         )
 
-    def _errors(self, name: str, *, retry: bool = False) -> contextlib.AbstractContextManager[None]:
-        return as_os_errors(f"{self.uri}/{name}", retry=retry)
+    def _errors(self, name: str) -> contextlib.AbstractContextManager[None]:
+        return as_os_errors(f"{self.uri}/{name}")
 
     def _key(self, name: str) -> str:
         return f"{self._prefix}{name}"
@@ -204,25 +206,23 @@ class S3Storage:
 
     def _read(self, name: str) -> tuple[bytes, str]:
         """A whole small object and its etag."""
-        for left in attempts():
-            with self._errors(name, retry=left > 0), self._object(name) as answer:
+        for attempt in attempts():
+            with attempt, self._errors(name), self._object(name) as answer:
                 return answer["Body"].read(), answer["ETag"]
         raise AssertionError
 
     def _get(self, name: str, offset: int, count: int, version: str | None) -> bytes:
         """Up to ``count`` bytes from ``offset`` on; goes on where a body breaks off."""
         data = bytearray()
-        for left in attempts():
+        for attempt in attempts():
             wanted: dict[str, Any] = {
                 "Range": f"bytes={offset + len(data)}-{offset + count - 1}",
                 **({"IfMatch": f'"{version}"'} if version else {}),
             }
-            with self._errors(name, retry=left > 0), self._object(name, **wanted) as answer:
-                if answer is None:  # nothing there: past the end
-                    break
-                for block in answer["Body"].iter_chunks(1 << 18):
-                    data += block
-                break
+            with attempt, self._errors(name), self._object(name, **wanted) as answer:
+                if answer is not None:  # else nothing is there: past the end
+                    for block in answer["Body"].iter_chunks(1 << 18):
+                        data += block
         return bytes(data)
 
     @contextlib.contextmanager
@@ -243,16 +243,15 @@ class S3Storage:
 
     def _put_if(self, name: str, data: bytes, **condition: str) -> bool:
         """A conditional put; what a refused one finds there may be its own, the answer lost."""
-        for left in attempts():
-            try:
-                with self._errors(name, retry=left > 0):
+        try:
+            for attempt in attempts():
+                with attempt, self._errors(name):
                     self._client.put_object(
                         Bucket=self._bucket, Key=self._key(name), Body=data, **condition
                     )
-                    return True
-            except ChangedError:
-                return self._holds(name, data)
-        raise AssertionError
+        except ChangedError:
+            return self._holds(name, data)
+        return True
 
     def _holds(self, name: str, data: bytes) -> bool:
         try:

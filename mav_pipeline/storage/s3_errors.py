@@ -4,37 +4,43 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import random
-import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
 from mav_pipeline.schema.errors import ChangedError
 
-ATTEMPTS = 6  # of a request, by botocore, and of a body that breaks off, by us
+if TYPE_CHECKING:
+    from stamina import Attempt
+
+ATTEMPTS = 6  # of a request, by botocore, and of what it does not retry, by us
+_PATIENCE_S = 600.0  # for all attempts; a body that stalls takes a minute to break off
 _GONE = ("404", "NoSuchKey", "NotFound", "NoSuchUpload")
 _OTHER_VERSION = ("412", "PreconditionFailed")
 _RACE = ("409", "ConditionalRequestConflict")  # S3 asks to try again
 _DENIED = ("403", "AccessDenied")
 
 
-def attempts() -> Iterator[int]:
-    """Counts down to 0, waiting ever longer, with jitter, before each attempt but the first."""
-    for number in range(ATTEMPTS):
-        if number:
-            time.sleep(min(5.0, 0.1 * 2**number) * random.random())  # noqa: S311 no secret
-        yield ATTEMPTS - 1 - number
+class PassingError(OSError):
+    """A body that broke off, or a conditional write that met another: botocore retries neither."""
+
+
+def attempts() -> Iterable[Attempt]:
+    """Contexts that are entered in turn until one ends without a PassingError.
+
+    The last one's is raised. There are longer and longer waits between them, with jitter.
+    """
+    import stamina
+
+    return stamina.retry_context(on=PassingError, attempts=ATTEMPTS, timeout=_PATIENCE_S)
 
 
 @contextlib.contextmanager
-def as_os_errors(what: str, *, retry: bool) -> Iterator[None]:
+def as_os_errors(what: str) -> Iterator[None]:
     """Turns the library's errors into OSErrors that name ``what``.
-
-    botocore has retried requests by then, but not the reading of a body that broke off, nor a
-    conditional write that met another: with ``retry`` these end the block without an error.
 
     Raises:
         FileNotFoundError, PermissionError, ChangedError: the server says so.
+        PassingError: botocore has not retried it, and another attempt may do.
         OSError: EIO, for all else.
     """
     from boto3.exceptions import Boto3Error
@@ -50,19 +56,17 @@ def as_os_errors(what: str, *, retry: bool) -> Iterator[None]:
         yield
     except ClientError as error:
         code, text = error_code(error), f"{what}: {error}"
-        if code in _RACE and retry:
-            return
+        if code in _RACE:
+            raise PassingError(errno.EIO, text) from error
         if code in _GONE:
             raise FileNotFoundError(errno.ENOENT, f"{what}: no such object") from error
         if code in _OTHER_VERSION:
             raise ChangedError(errno.ESTALE, text) from error
         raise OSError(errno.EACCES if code in _DENIED else errno.EIO, text) from error
+    except (IncompleteReadError, ReadTimeoutError, ResponseStreamingError) as error:
+        raise PassingError(errno.EIO, f"{what}: {error}") from error
     except (BotoCoreError, Boto3Error) as error:
-        broke_off = isinstance(
-            error, IncompleteReadError | ReadTimeoutError | ResponseStreamingError
-        )
-        if not (broke_off and retry):
-            raise OSError(errno.EIO, f"{what}: {error}") from error
+        raise OSError(errno.EIO, f"{what}: {error}") from error
 
 
 def error_code(error: Any) -> str:

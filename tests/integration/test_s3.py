@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import stamina
 
 from mav_pipeline.config import VerifyConfig
 from mav_pipeline.dataset.verify import verify
 from mav_pipeline.schema.errors import ChangedError
 from mav_pipeline.storage import S3Storage
+from mav_pipeline.storage.s3_errors import ATTEMPTS
 from tests import proxy, seaweed
 
 from .console import REPOSITORY, Done, mav, shard_bytes, start
@@ -328,7 +330,10 @@ def test_failed_clips_are_rebuilt_on_s3(bucket: Bucket, expected: dict[str, str]
 @pytest.fixture
 def storage(bucket: Bucket, out: str) -> Iterator[S3Storage]:
     """A prefix behind a server that drops and fails a quarter of all requests."""
-    with proxy.running(bucket.server.endpoint_url, proxy.Faults(rate=0.25, seed=3)) as hurt:
+    with (
+        proxy.running(bucket.server.endpoint_url, proxy.Faults(rate=0.25, seed=3)) as hurt,
+        stamina.set_testing(True, attempts=ATTEMPTS),  # without waits between attempts
+    ):
         yield S3Storage(f"s3://mav/{out}", hurt.endpoint_url)
 
 
@@ -347,6 +352,26 @@ def test_a_large_file_arrives_whole_and_is_read_whole(storage: S3Storage, tmp_pa
     assert storage.read_range(entry.name, len(data) - 3, 10, entry.version) == data[-3:]
     with pytest.raises(ChangedError):
         storage.read_range(entry.name, 0, 10, "0" * 32)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_reading_goes_on_where_it_broke_off(
+    bucket: Bucket, out: str, whole: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key, value in seaweed.ENV.items():
+        monkeypatch.setenv(key, value)
+    data = os.urandom(3 << 20)
+    bucket.client.put_object(Bucket="mav", Key=f"{out}/a", Body=data)
+    cut = proxy.Faults(1.0, ("cut",), only=lambda method, _: method == "GET")
+    with (
+        proxy.running(bucket.server.endpoint_url, cut) as hurt,
+        stamina.set_testing(True, attempts=ATTEMPTS),
+    ):
+        storage = S3Storage(f"s3://mav/{out}", hurt.endpoint_url)
+        version = bucket.client.head_object(Bucket="mav", Key=f"{out}/a")["ETag"].strip('"')
+        got = storage.read("a") if whole else storage.read_range("a", 0, len(data), version)
+    assert got == data
+    assert hurt.faulted == {"cut": 2}
 
 
 def test_creating_and_swapping_have_one_winner_each(storage: S3Storage) -> None:

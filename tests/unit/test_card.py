@@ -23,10 +23,20 @@ from mav_pipeline.dataset.columns import MEANINGS
 from mav_pipeline.dataset.croissant import croissant
 from mav_pipeline.dataset.final import finalize
 from mav_pipeline.dataset.manifest import SCHEMA, decode_rows
+from mav_pipeline.matting.registry import BACKENDS
 from mav_pipeline.storage import LocalStorage
 from tests.fakes import build_set, config
 
 WEIGHTS = {"unet": "a" * 64, "vae": "b" * 64}
+FORMAT_1 = Path(__file__).resolve().parents[1] / "data" / "format_1" / "complete"
+CREDITS = {
+    "licence": "https://example.org/terms",
+    "sentence": "The clips are the work of the village's film club.",
+    "weights_licence": "MIT License",
+    "cites": ["Doe: A Village in Mattes, 2024"],
+    "tags": ["village", "webdataset"],
+}
+SILENT = {"licence": None, "sentence": "", "weights_licence": None, "cites": [], "tags": []}
 
 
 def front_matter(text: str) -> dict[str, Any]:
@@ -42,6 +52,19 @@ def described(root: Path, rows: pa.Table | None = None, samples: int = 3, **run:
     report = built.report(wall_s=0.0)
     found = card({**built.run, **run}, report, samples, built.rows() if rows is None else rows)
     return found.decode()
+
+
+def spoken_of(root: Path, **run: Any) -> dict[str, Any]:
+    """What Croissant says of a set, with some of its ``run.json`` replaced."""
+    built = BuiltSet.open(LocalStorage(root))
+    return about({**built.run, **run}, built.report(wall_s=0.0))
+
+
+def of_backend(root: Path, name: str) -> dict[str, Any]:
+    """The ``run.json`` of a set from before credits were recorded, made with weights."""
+    run = {**BuiltSet.open(LocalStorage(root)).run, "weights": WEIGHTS}
+    run["config"] = {**run["config"], "matting": {**run["config"]["matting"], "name": name}}
+    return {key: value for key, value in run.items() if key != "credits"}
 
 
 def test_the_card_counts_and_credits(small_set: Path) -> None:
@@ -74,11 +97,90 @@ def test_the_size_category(small_set: Path, samples: int, size: str) -> None:
     assert front_matter(described(small_set, samples=samples))["size_categories"] == [size]
 
 
-def test_a_models_weights_and_licence_are_named(small_set: Path) -> None:
-    text = described(small_set, weights=WEIGHTS)
+def test_weights_and_versions_are_named(small_set: Path) -> None:
+    versions = {"mav_pipeline": "9", "diffusers": "0.42.1", "torch": "2.13.0"}
+    text = described(small_set, weights=WEIGHTS, versions=versions)
     assert f"| unet | `{'a' * 64}` |" in text
-    assert "Stability AI Community License" in text
-    assert "2601.14255" in text
+    assert "versions mav_pipeline 9, diffusers 0.42.1, torch 2.13.0, with" in text
+
+
+def test_credits_are_those_of_source_and_backend(small_set: Path) -> None:
+    text = described(small_set, credits=CREDITS, weights=WEIGHTS)
+    header = front_matter(text)
+    assert (header["license"], header["license_link"]) == ("other", CREDITS["licence"])
+    assert header["tags"][-2:] == ["webdataset", "village"], "none stands there twice"
+    assert "The clips are the work of the village's film club; credit them." in text
+    assert "The models that made the mattes are under the MIT License." in text
+    assert text.endswith("To cite:\n\n- Doe: A Village in Mattes, 2024\n")
+    said = spoken_of(small_set, credits=CREDITS, weights=WEIGHTS)
+    assert said["license"] == CREDITS["licence"]
+    assert said["citeAs"] == "Doe: A Village in Mattes, 2024"
+    assert said["keywords"] == header["tags"]
+    assert "film club. The models that made the mattes are under the MIT License." in str(said)
+    for word in ("SA-V", "sa-v", "CC BY", "Stability", "VideoMaMa"):
+        assert word not in text + str(said), word
+
+
+def test_nothing_is_claimed_where_source_and_backend_say_nothing(small_set: Path) -> None:
+    text = described(small_set, credits=SILENT, weights=WEIGHTS)
+    assert front_matter(text)["license"] == "unknown"
+    assert "which its source does not name" in text
+    said = spoken_of(small_set, credits=SILENT, weights=WEIGHTS)
+    assert not {"license", "citeAs"} & said.keys()
+    assert said["description"].endswith("nobody drew them.")
+    for word in ("SA-V", "To cite", "None", "Stability", "VideoMaMa"):
+        assert word not in text + str(said), word
+
+
+@pytest.mark.parametrize(
+    ("licence", "known"),
+    [
+        ("https://creativecommons.org/licenses/by/4.0/", "cc-by-4.0"),
+        ("https://creativecommons.org/licenses/by-nc-sa/4.0", "cc-by-nc-sa-4.0"),
+        ("https://creativecommons.org/licenses/by/2.0/", "other"),
+    ],
+)
+def test_a_licence_has_hugging_faces_name(small_set: Path, licence: str, known: str) -> None:
+    text = described(small_set, credits={**SILENT, "licence": licence})
+    assert front_matter(text)["license"] == known
+    assert f"The footage is under <{licence}>." in text
+
+
+@pytest.mark.parametrize("name", ["videomama", "theirs"])
+def test_of_earlier_sets_those_of_the_model_credit_it(small_set: Path, name: str) -> None:
+    built = BuiltSet.open(LocalStorage(small_set))
+    run, report = of_backend(small_set, name), built.report(wall_s=0.0)
+    said = about(run, report)
+    text = card(run, report, 3, built.rows()).decode() + str(said)
+    assert "2408.00714" in said["citeAs"]
+    for word in ("2601.14255", "Stability AI Community License", "Stable Video Diffusion"):
+        assert (word in text) == (name == "videomama"), word
+
+
+def test_new_and_earlier_sets_of_the_model_say_the_same(small_set: Path) -> None:
+    built = BuiltSet.open(LocalStorage(small_set))
+    earlier, report = of_backend(small_set, "videomama"), built.report(wall_s=0.0)
+    model = BACKENDS.get("videomama")
+    new = {
+        **earlier,
+        "credits": {
+            **built.run["credits"],
+            "weights_licence": model.licence,
+            "cites": [*built.run["credits"]["cites"], *model.cites],
+        },
+    }
+    assert about(new, report) == about(earlier, report)
+    assert card(new, report, 3, built.rows()) == card(earlier, report, 3, built.rows())
+
+
+def test_an_earlier_set_says_what_it_said() -> None:
+    """Croissant to the letter, the card up to how its header is laid out."""
+    was = (FORMAT_1 / layout.CARD).read_text().replace("dataset.loader", "train.loader")
+    text = described(FORMAT_1, samples=2)
+    assert front_matter(text) == front_matter(was)
+    assert text.split("---\n", 2)[2] == was.split("---\n", 2)[2]
+    document = json.loads((FORMAT_1 / layout.CROISSANT).read_text())
+    assert spoken_of(FORMAT_1).items() <= document.items()
 
 
 def test_scores_are_those_of_accepted_masklets(small_set: Path) -> None:

@@ -10,6 +10,7 @@ from mav_pipeline.matting.registry import BACKENDS, open_backend
 from mav_pipeline.runtime.driver import open_pool
 from mav_pipeline.runtime.workers import open_builder
 from mav_pipeline.schema.errors import ConfigError
+from mav_pipeline.storage import open_storage
 from tests.fakes import config
 
 
@@ -30,6 +31,14 @@ def test_weights_of_the_hub_name_their_extra(monkeypatch: pytest.MonkeyPatch) ->
         open_backend(run.matting).identity()
 
 
+@pytest.mark.parametrize("missing", ["boto3", "stamina"])
+def test_a_bucket_names_its_extra(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, missing, None)
+    monkeypatch.delitem(sys.modules, "stamina.instrumentation", raising=False)
+    with pytest.raises(ConfigError, match=r"output\.root=s3://mav/x needs .* '\.\[s3\]'"):
+        open_storage("s3://mav/x", "output.root", None)
+
+
 def test_ray_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "mav_pipeline.runtime.ray.pool", raising=False)
     monkeypatch.setitem(sys.modules, "ray", None)
@@ -37,9 +46,10 @@ def test_ray_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
         open_pool(config({"runtime.name": "ray"}))
 
 
-def test_the_loader_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("missing", ["torch", "webdataset"])
+def test_the_loader_names_its_extra(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in sys.modules if name.startswith("mav_pipeline.train.loader")]:
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(ConfigError, match=r"needs .* '\.\[train\]'"):
         import mav_pipeline.train.loader  # noqa: F401

@@ -58,6 +58,15 @@ def objects(count: int, side: int) -> dict[int, Any]:
     return {0: moving_box(count, side=side), 7: late}
 
 
+def test_the_former_place_of_the_loader_gives_the_same_objects() -> None:
+    from mav_pipeline.dataset.loader import Backgrounds, MatteDataset, MatteSample
+    from mav_pipeline.train import loader
+
+    assert MatteDataset is loader.MatteDataset
+    assert Backgrounds is loader.Backgrounds
+    assert MatteSample is loader.MatteSample
+
+
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("source")

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import stamina
+from botocore import exceptions as boto_errors
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,6 +25,7 @@ from mav_pipeline.storage import (
     read_ref,
     temporary_name,
 )
+from mav_pipeline.storage.s3_errors import ATTEMPTS, PassingError, as_os_errors, attempts
 from tests.fakes import file_ref, write
 
 
@@ -515,3 +518,57 @@ def test_swap_says_no_only_where_another_swapped(
     with pytest.raises(FileNotFoundError):
         storage.swap("a", b"old", b"new")
     assert storage.read("a") == b"old"
+
+
+# what S3 raises
+
+
+def refusal(code: str) -> Exception:
+    return boto_errors.ClientError({"Error": {"Code": code, "Message": ""}}, "PutObject")
+
+
+@pytest.mark.parametrize(
+    ("raised", "known"),
+    [
+        (refusal("NoSuchKey"), FileNotFoundError),
+        (refusal("AccessDenied"), PermissionError),
+        (refusal("PreconditionFailed"), ChangedError),
+        (refusal("InternalError"), OSError),
+        (refusal("ConditionalRequestConflict"), PassingError),
+        (boto_errors.IncompleteReadError(actual_bytes=1, expected_bytes=2), PassingError),
+        (boto_errors.ReadTimeoutError(endpoint_url="x"), PassingError),
+        (boto_errors.ResponseStreamingError(error="x"), PassingError),
+        (boto_errors.EndpointConnectionError(endpoint_url="x"), OSError),
+    ],
+    ids=lambda value: value.__name__ if isinstance(value, type) else str(value)[:40],
+)
+def test_what_s3_raises_is_an_error_of_ours(raised: Exception, known: type) -> None:
+    with pytest.raises(OSError, match="s3://b/a") as caught, as_os_errors("s3://b/a"):
+        raise raised
+    assert type(caught.value) is known
+
+
+@pytest.mark.parametrize(
+    ("error", "tries"),
+    [
+        (PassingError(errno.EIO, "it broke off"), ATTEMPTS),
+        (OSError(errno.EIO, "botocore has tried"), 1),
+        (FileNotFoundError(errno.ENOENT, "gone"), 1),
+        (ChangedError(errno.ESTALE, "changed"), 1),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_only_what_passes_is_tried_again_and_not_for_ever(error: OSError, tries: int) -> None:
+    tried = []
+
+    def keep_trying() -> None:
+        for attempt in attempts():
+            with attempt:
+                tried.append(attempt.num)
+                raise error
+
+    without_waits = stamina.set_testing(True, attempts=99, cap=True)
+    with without_waits, pytest.raises(type(error)) as caught:
+        keep_trying()
+    assert caught.value is error
+    assert len(tried) == tries

@@ -1,7 +1,8 @@
 """The dataset that a DataLoader takes: reads the shards of a set in step with its other readers.
 
 The one module that imports torch as it is imported: a DataLoader tells how to read a dataset by
-its class, so that must be derived from torch's. Nothing else in the package imports this one.
+its class, so that must be derived from torch's. webdataset comes along, so that a trainer without
+it hears of that at once and not from a worker. Nothing else in the package imports this module.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.utils.data import IterableDataset, get_worker_info
+from webdataset import filters
 
 from mav_pipeline.dataset.shards import read_samples
 from mav_pipeline.schema import Frame
@@ -150,10 +152,8 @@ class MatteDataset(IterableDataset[MatteSample]):
         )
         found = self._read(order, places)
         if self._shuffle:
-            from webdataset.filters import shuffle
-
             mixing = Random(f"{self._seed} {epoch} {places}")  # noqa: S311 no secret
-            found = shuffle(self._shuffle, initial=self._shuffle, rng=mixing)(found)
+            found = filters.shuffle(self._shuffle, initial=self._shuffle, rng=mixing)(found)
         for place, item, tar, members in found:
             try:
                 random = np.random.default_rng((self._seed, epoch, place))
