@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -220,3 +221,37 @@ def test_every_module_says_what_it_is_for(module: Module) -> None:
 def test_jobs_are_thin() -> None:
     for path in (REPOSITORY / "jobs").glob("*.py"):
         assert len(path.read_text().splitlines()) < 40, path
+
+
+def test_every_error_is_in_the_tree_and_the_tree_lists_them_all() -> None:
+    tree = next(module for module in MODULES if module.name == f"{PACKAGE}.schema.errors")
+    listed = set(re.findall(r"^ *(\w+(?:Error|Interrupted))\b", ast.get_docstring(tree.tree), re.M))
+    defined = {node.name for node in ast.walk(tree.tree) if isinstance(node, ast.ClassDef)}
+    assert listed | {"Interrupted"} == defined
+    for module in MODULES:
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.ClassDef) and module is not tree:
+                bases = {ast.unparse(base).rpartition(".")[2] for base in node.bases}
+                assert not any(re.search(r"(Error|Exception)$", base) for base in bases), node.name
+
+
+@each_module
+def test_no_function_is_longer_than_40_lines_of_code(module: Module) -> None:
+    lines = module.path.read_text(encoding="utf-8").splitlines()
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.FunctionDef):
+            body = node.body[1:] if ast.get_docstring(node) else node.body
+            code = lines[body[0].lineno - 1 : node.end_lineno] if body else []
+            assert len([line for line in code if line.strip()]) <= 40, node.name
+
+
+@each_module
+def test_no_private_name_of_another_module_is_imported(module: Module) -> None:
+    for found in module.imports():
+        name = found.name.rpartition(".")[2]
+        assert not name.startswith("_") or name.startswith("__"), f"{module.name}:{found.line}"
+
+
+def test_the_package_shows_its_folders_and_the_console_alone() -> None:
+    shown = {path.name for path in (REPOSITORY / PACKAGE).glob("*.py")}
+    assert shown == {"__init__.py", "__main__.py", "cli.py"}

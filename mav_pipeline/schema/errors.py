@@ -9,6 +9,8 @@ MavError
   BackendError       the backend could not matte this masklet: a failed row
   ShardError         a shard could not be built: tried again, or recorded in failures/
   ChangedError       a file is another version than was asked for (an OSError too)
+  PassingError       a request broke off or met another: asked again (an OSError too)
+  DamageError        an archive is not whole: its clips have failed rows
   TruthError         a frame of truth cannot be compared: a problem of the evaluation
   Interrupted        somebody asked us to stop: exit 130, resumable
 
@@ -123,6 +125,14 @@ class Interrupted(MavError):
 
 class ChangedError(MavError, OSError):
     """A file is not the version that was asked for."""
+
+
+class PassingError(MavError, OSError):
+    """A body that broke off, or a conditional write that met another: no client retries either."""
+
+
+class DamageError(MavError):
+    """Says why an archive is not whole."""
 
 
 class TruthError(MavError):

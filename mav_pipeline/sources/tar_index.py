@@ -12,6 +12,7 @@ import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from mav_pipeline.schema.errors import DamageError
 from mav_pipeline.storage.ranged import RangedFile
 
 #: Bytes a read: holds a member's headers, long name included, and mostly the next small member.
@@ -49,10 +50,6 @@ class TarIndex:
     damage: str | None = None
 
 
-class _Damage(Exception):
-    """Says why the archive is not whole."""
-
-
 class _Headers(io.BufferedReader):
     """Reads headers, and refuses what no header needs before it is fetched."""
 
@@ -61,10 +58,10 @@ class _Headers(io.BufferedReader):
     def read(self, count: int | None = -1, /) -> bytes:
         self.left -= count if count is not None and count >= 0 else _MOST + 1
         if self.left < 0:
-            raise _Damage(f"has a header of more than {_MOST} bytes")
+            raise DamageError(f"has a header of more than {_MOST} bytes")
         data = super().read(count)
         if len(data) > tarfile.BLOCKSIZE and _DIGITS.search(data):
-            raise _Damage("has a header with a number of more than 299 digits")
+            raise DamageError("has a header with a number of more than 299 digits")
         return data
 
 
@@ -93,7 +90,7 @@ def index_tar(read: Callable[[int, int], bytes], size: int) -> TarIndex:
             end = found.offset_data + found.size if is_plain else tar.offset
             # A negative or contradictory size would lead back to where we were, for ever.
             if not found.offset_data <= end <= tar.offset:
-                raise _Damage("has a wrong size in a header")
+                raise DamageError("has a wrong size in a header")
             if is_plain:
                 member = Member(found.name, found.offset_data, found.size)
                 if end > size:
@@ -103,7 +100,7 @@ def index_tar(read: Callable[[int, int], bytes], size: int) -> TarIndex:
             at = tar.offset
         headers.seek(min(at, size))
         damage = _ending(headers.read(2 * tarfile.BLOCKSIZE))
-    except _Damage as error:
+    except DamageError as error:
         damage = str(error)
     except _BROKEN:
         damage = "ends inside a header" if headers.tell() >= size else "has a broken header"

@@ -7,7 +7,7 @@ import errno
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from mav_pipeline.schema.errors import ChangedError
+from mav_pipeline.schema.errors import ChangedError, PassingError
 
 if TYPE_CHECKING:
     from stamina import Attempt
@@ -18,10 +18,6 @@ _GONE = ("404", "NoSuchKey", "NotFound", "NoSuchUpload")
 _OTHER_VERSION = ("412", "PreconditionFailed")
 _RACE = ("409", "ConditionalRequestConflict")  # S3 asks to try again
 _DENIED = ("403", "AccessDenied")
-
-
-class PassingError(OSError):
-    """A body that broke off, or a conditional write that met another: botocore retries neither."""
 
 
 def attempts() -> Iterable[Attempt]:
