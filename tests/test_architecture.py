@@ -41,11 +41,12 @@ ONLY_IN = {
     "torch": ("matting", "train"),
     "diffusers": ("matting",),
     "huggingface_hub": ("dataset", "matting"),
-    "pymatting": ("matting",),
+    "pymatting": ("matting", "media"),
+    "numba": ("media",),
 }
 #: Heavy: imported where they are used, not where a module that may use them is.
 LAZY = (
-    *("torch", "diffusers", "pymatting", "webdataset", "huggingface_hub"),
+    *("torch", "diffusers", "pymatting", "numba", "webdataset", "huggingface_hub"),
     *("boto3", "botocore", "stamina"),
 )
 #: What a trainer imports: a DataLoader tells how to read a dataset by its class, which must derive

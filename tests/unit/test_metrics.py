@@ -1,7 +1,8 @@
-"""Errors against the truth: by hand, and against their plain definitions on whole frames."""
+"""Metrics: by hand, as published scripts have them, and by plain definitions on whole frames."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -13,7 +14,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from mav_pipeline.evaluate.metrics import METRICS, Errors, conn, dtssd, grad, mad_t, mse
+from mav_pipeline.evaluate.metrics import METRICS, MetricSums, conn, dtssd, grad, mad_t, mse
 
 Image = NDArray[np.uint8]
 
@@ -27,10 +28,10 @@ def flat(value: int, shape: tuple[int, int] = (24, 32)) -> Image:
 
 
 def measured(alpha: NDArray[np.uint8], truth: NDArray[np.uint8]) -> dict[str, float | None]:
-    errors = Errors()
+    sums = MetricSums()
     for index, pair in enumerate(zip(alpha, truth, strict=True)):
-        errors.add(index, *pair)
-    return errors.means()
+        sums.add(index, *pair)
+    return sums.means()
 
 
 # the definitions, taken at their word: whole frames, floats, one loop a threshold
@@ -45,7 +46,7 @@ def plain_mad_t(alpha: Image, truth: Image) -> float | None:
     return float(np.abs(alpha[doubt] / 255 - truth[doubt] / 255).mean() * 1e3)
 
 
-def plain_grad(alpha: Image, truth: Image) -> float:
+def plain_grad(alpha: NDArray[Any], truth: NDArray[Any]) -> float:
     sigma = 1.4
     reach = int(np.ceil(sigma * np.sqrt(-2 * np.log(np.sqrt(2 * np.pi) * sigma * 0.01))))
     y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
@@ -170,6 +171,35 @@ def test_where_a_matte_lies_in_the_frame_does_not_matter(seed: int, top: int, le
     agree(*framed)
 
 
+# by the scripts that papers use
+
+GOLDEN = np.load(Path(__file__).parent.parent / "data" / "metrics_golden.npz")
+#: What the values of a sequence are; those of the SA-V evaluator come after them.
+PUBLISHED = ("mad", "mse", "grad", "grad of stretched", "conn", "dtssd")
+SEQUENCES = sorted({name.rpartition(".")[0] for name in GOLDEN})
+
+
+def stretched(image: Image) -> NDArray[np.float64]:
+    """From its own least to its own largest value, as RVM's low-resolution script does first."""
+    low, high = int(image.min()), int(image.max())
+    return (image - float(low)) / max(1, high - low) * 255
+
+
+@pytest.mark.parametrize("name", SEQUENCES)
+def test_published_scripts_give_the_same(name: str) -> None:
+    alpha, truth = GOLDEN[f"{name}.pred"], GOLDEN[f"{name}.true"]
+    published = dict(zip(PUBLISHED, GOLDEN[f"{name}.values"], strict=False))
+    # The scripts count one frame more, the first, whose change they take for 0.
+    published["dtssd"] *= len(alpha) / (len(alpha) - 1)
+    stretched_grad = published.pop("grad of stretched")
+    found = measured(alpha, truth)
+    for metric, value in published.items():
+        assert found[metric] == pytest.approx(value, rel=1e-6, abs=1e-6), metric
+    frames = zip(alpha, truth, strict=True)
+    theirs = np.mean([plain_grad(stretched(a), stretched(t)) for a, t in frames])
+    assert theirs == pytest.approx(stretched_grad, rel=1e-6, abs=1e-6)
+
+
 # by hand
 
 
@@ -201,16 +231,16 @@ def test_dtssd_sees_what_changes_and_not_what_is_wrong() -> None:
 
 
 def test_a_gap_parts_a_pair() -> None:
-    errors = Errors()
+    sums = MetricSums()
     for index, value in ((0, 0), (1, 51), (3, 0), (4, 0)):
-        errors.add(index, flat(value), flat(0))
-    assert errors.counts["dtssd"] == 2
-    assert errors.means()["dtssd"] == pytest.approx(10)
-    assert errors.frames == errors.counts["mad"] == 4
+        sums.add(index, flat(value), flat(0))
+    assert sums.counts["dtssd"] == 2
+    assert sums.means()["dtssd"] == pytest.approx(10)
+    assert sums.frames == sums.counts["mad"] == 4
 
 
 def test_no_frames_no_errors() -> None:
-    assert Errors().means() == dict.fromkeys(METRICS)
+    assert MetricSums().means() == dict.fromkeys(METRICS)
 
 
 def test_mad_t_looks_at_the_edge_alone() -> None:
