@@ -109,8 +109,8 @@ def dtssd(difference: NDArray[np.int16], before: NDArray[np.int16]) -> float:
 
 
 @dataclass(slots=True)
-class Errors:
-    """Gathers one masklet's errors frame by frame; holds no more than the last frame.
+class MetricSums:
+    """Gathers one masklet's metrics frame by frame; holds no more than the last frame.
 
     A metric of a masklet is the mean over its frames, of dtssd over pairs of neighbouring frames,
     of mad_t over the frames that leave doubt.

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from mav_pipeline.evaluate.metrics import METRICS
-from mav_pipeline.evaluate.result import TITLES, Evaluation, MaskletErrors
+from mav_pipeline.evaluate.result import TITLES, Evaluation, MaskletMetrics
 
 _SCALE = 2  # drawn larger and reduced, which smooths the edges of dots
 _LABELS, _PANEL, _GAP, _ROW, _TOP, _MARGIN = 250, 150, 66, 24, 92, 24  # pixels of the picture
@@ -25,7 +25,7 @@ _PAPER, _INK, _FAINT, _RULE = (255, 255, 255), (34, 38, 46), (118, 124, 134), (2
 _DOTS, _MEAN = (47, 111, 181), (200, 68, 40)
 _OPACITY, _CROWD = (30, 120), 4000  # of a dot: less the more there are, so that crowds show
 
-_Row = tuple[str, Sequence[MaskletErrors]]
+_Row = tuple[str, Sequence[MaskletMetrics]]
 
 
 def draw(evaluation: Evaluation) -> bytes:
@@ -36,7 +36,7 @@ def draw(evaluation: Evaluation) -> bytes:
     height = _TOP + len(rows) * _ROW + 2 * _MARGIN
     image = Image.new("RGB", (_WIDTH * _SCALE, height * _SCALE), _PAPER)
     canvas = _Canvas(image)
-    frames = sum(masklet.errors.frames for masklet in evaluation.masklets)
+    frames = sum(masklet.metrics.frames for masklet in evaluation.masklets)
     canvas.text(_MARGIN, 18, "Mattes against the truth", size=17)
     about = f"{len(evaluation.masklets):,} masklets, {frames:,} frames; a dot is a masklet, "
     about += "at the right edge one beyond it; the line and the number are the mean; less is better"
@@ -67,8 +67,8 @@ def draw(evaluation: Evaluation) -> bytes:
     return buffer.getvalue()
 
 
-def _values(masklets: Sequence[MaskletErrors], metric: str) -> list[float]:
-    means = (masklet.errors.means()[metric] for masklet in masklets)
+def _values(masklets: Sequence[MaskletMetrics], metric: str) -> list[float]:
+    means = (masklet.metrics.means()[metric] for masklet in masklets)
     return [value for value in means if value is not None]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mav_pipeline.evaluate.metrics import METRICS, Errors
+from mav_pipeline.evaluate.metrics import METRICS, MetricSums
 from mav_pipeline.evaluate.strata import GROUPS
 
 #: What can be wrong. Masklets of the first two kinds are in the means with what they have; those
@@ -38,7 +38,7 @@ _NAMED = 3  # masklets that the table names of each kind of problem; the json na
 
 
 @dataclass(frozen=True, slots=True)
-class MaskletErrors:
+class MaskletMetrics:
     """One masklet that was compared.
 
     Attributes:
@@ -57,12 +57,12 @@ class MaskletErrors:
     truth_motion: float | None
     truth_mass: float
     groups: Mapping[str, str]
-    errors: Errors
+    metrics: MetricSums
 
     @property
     def error(self) -> float:
         """Sum |alpha - truth| / sum truth: free of the object's size; ``quality`` estimates it."""
-        return self.errors.sums["mad"] / 1e3 * self.width * self.height / self.truth_mass
+        return self.metrics.sums["mad"] / 1e3 * self.width * self.height / self.truth_mass
 
     def row(self) -> dict[str, Any]:
         """A row of ``metrics.csv``, and an entry of the json."""
@@ -71,13 +71,13 @@ class MaskletErrors:
             "masklet": self.masklet,
             "width": self.width,
             "height": self.height,
-            "frames": self.errors.frames,
+            "frames": self.metrics.frames,
             "missing_frames": self.missing_frames,
             "truth_area": round(self.truth_area, 1),
             "truth_motion": _rounded(self.truth_motion),
             **self.groups,
             "error": _rounded(self.error),
-            **{metric: _rounded(value) for metric, value in self.errors.means().items()},
+            **{metric: _rounded(value) for metric, value in self.metrics.means().items()},
         }
 
 
@@ -95,16 +95,16 @@ class Evaluation:
         problems: by kind of ``PROBLEMS``: what is wrong, by ``video_id/masklet``.
     """
 
-    masklets: list[MaskletErrors] = field(default_factory=list)
+    masklets: list[MaskletMetrics] = field(default_factory=list)
     problems: dict[str, dict[str, str]] = field(default_factory=lambda: {k: {} for k in PROBLEMS})
 
-    def strata(self) -> dict[str, dict[str, Sequence[MaskletErrors]]]:
+    def strata(self) -> dict[str, dict[str, Sequence[MaskletMetrics]]]:
         """By stratum and group the masklets in it; no group is empty."""
         return {stratum: self._grouped(stratum, names) for stratum, names in GROUPS.items()}
 
     def _grouped(
         self, stratum: str, names: Iterable[str] | None
-    ) -> dict[str, Sequence[MaskletErrors]]:
+    ) -> dict[str, Sequence[MaskletMetrics]]:
         names = names or sorted({item.groups[stratum] for item in self.masklets})
         found = {name: [m for m in self.masklets if m.groups[stratum] == name] for name in names}
         return {name: members for name, members in found.items() if members}
@@ -149,7 +149,7 @@ class Evaluation:
         return lines
 
 
-def summary(masklets: Sequence[MaskletErrors]) -> dict[str, Any]:
+def summary(masklets: Sequence[MaskletMetrics]) -> dict[str, Any]:
     """Means over masklets; under ``frame_weighted`` over all of their frames, or pairs of them.
 
     None where there was nothing to measure.
@@ -157,14 +157,14 @@ def summary(masklets: Sequence[MaskletErrors]) -> dict[str, Any]:
     means: dict[str, float | None] = {}
     weighted: dict[str, float | None] = {}
     for metric in METRICS:
-        errors = [m.errors for m in masklets if m.errors.counts[metric]]
-        counts = sum(e.counts[metric] for e in errors)
-        own = sum(e.sums[metric] / e.counts[metric] for e in errors)
-        means[metric] = _rounded(own / len(errors)) if errors else None
+        measured = [m.metrics for m in masklets if m.metrics.counts[metric]]
+        counts = sum(m.counts[metric] for m in measured)
+        own = sum(m.sums[metric] / m.counts[metric] for m in measured)
+        means[metric] = _rounded(own / len(measured)) if measured else None
         weighted[metric] = (
-            _rounded(sum(e.sums[metric] for e in errors) / counts) if counts else None
+            _rounded(sum(m.sums[metric] for m in measured) / counts) if counts else None
         )
-    frames = sum(m.errors.frames for m in masklets)
+    frames = sum(m.metrics.frames for m in masklets)
     error = sum(m.error for m in masklets) / len(masklets) if masklets else None
     return {
         "error": _rounded(error),

@@ -11,9 +11,9 @@ from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.built import BuiltSet
 from mav_pipeline.dataset.sample import alpha_frames, read_document
 from mav_pipeline.dataset.shards import read_samples
-from mav_pipeline.evaluate.metrics import Errors
+from mav_pipeline.evaluate.metrics import MetricSums
 from mav_pipeline.evaluate.plot import draw
-from mav_pipeline.evaluate.result import Evaluation, MaskletErrors
+from mav_pipeline.evaluate.result import Evaluation, MaskletMetrics
 from mav_pipeline.evaluate.strata import (
     UNKNOWN,
     Shape,
@@ -97,24 +97,24 @@ class _Comparison:
         files: Mapping[int, str],
     ) -> None:
         name, indices, size = f"{sample.key}/{masklet.name}", sample.frame_indices, sample.shape
-        errors, shape, blank = Errors(), Shape(), True
+        metrics, shape, blank = MetricSums(), Shape(), True
         frames = alpha_frames(members, masklet.name, indices)
         for place, (index, alpha) in enumerate(zip(indices, frames, strict=True)):
             if alpha.shape != size:
                 raise ValueError(f"alpha of {masklet.name} is {alpha.shape}, the json says {size}")
             if index in files:
                 truth = self.truth.read(files[index], size)
-                errors.add(place, alpha, truth)
+                metrics.add(place, alpha, truth)
                 shape.add(place, truth)
                 blank = blank and not alpha.any()
-        if missing := len(indices) - errors.frames:
+        if missing := len(indices) - metrics.frames:
             self.problem("frames_missing", name, f"{missing} of {len(indices)} have no truth")
-        if errors.frames and not shape.frames:
-            self.problem("empty_truth", name, f"0 on all of {errors.frames} frames")
+        if metrics.frames and not shape.frames:
+            self.problem("empty_truth", name, f"0 on all of {metrics.frames} frames")
         if not shape.frames:
             return
         if blank:
-            self.problem("empty_alpha", name, f"0 on all of {errors.frames} frames")
+            self.problem("empty_alpha", name, f"0 on all of {metrics.frames} frames")
         groups = {
             "status": masklet.status,
             "environment": sample.environment or UNKNOWN,
@@ -122,7 +122,7 @@ class _Comparison:
             "motion": motion_group(shape.motion),
             "resolution": resolution_group(*size),
         }
-        compared = MaskletErrors(
+        compared = MaskletMetrics(
             video_id=sample.key,
             masklet=masklet.name,
             width=size[1],
@@ -132,7 +132,7 @@ class _Comparison:
             truth_motion=shape.motion,
             truth_mass=shape.mass,
             groups=groups,
-            errors=errors,
+            metrics=metrics,
         )
         self.result.masklets.append(compared)
 

@@ -22,9 +22,9 @@ from mav_pipeline.dataset.sample import decode_sample
 from mav_pipeline.dataset.shards import ShardTar, read_samples
 from mav_pipeline.dataset.verify import verify
 from mav_pipeline.evaluate import Evaluation, Truth, evaluate
-from mav_pipeline.evaluate.metrics import METRICS, Errors
+from mav_pipeline.evaluate.metrics import METRICS, MetricSums
 from mav_pipeline.evaluate.plot import draw
-from mav_pipeline.evaluate.result import MaskletErrors, summary
+from mav_pipeline.evaluate.result import MaskletMetrics, summary
 from mav_pipeline.evaluate.strata import Shape, motion_group, resolution_group, size_group
 from mav_pipeline.media.images import encode_png
 from mav_pipeline.schema import Sample
@@ -394,13 +394,13 @@ def test_the_table_names_means_and_problems(small_set: Path, truth: Path) -> Non
 
 
 def test_a_mean_leaves_out_masklets_that_have_no_value() -> None:
-    one, two = Errors(), Errors()
+    one, two = MetricSums(), MetricSums()
     square = np.zeros((20, 20), np.uint8)
     square[5:15, 5:15] = 255
     one.add(0, square, square)
     for index in range(3):
         two.add(index, np.full((20, 20), 51 * (index % 2), np.uint8), np.zeros((20, 20), np.uint8))
-    items = [MaskletErrors("clip", "m", 20, 20, 0, 100.0, None, 100.0, {}, e) for e in (one, two)]
+    items = [MaskletMetrics("clip", "m", 20, 20, 0, 100.0, None, 100.0, {}, m) for m in (one, two)]
     found = summary(items)
     assert found["dtssd"] == 20  # of the second alone: the first has no pair
     assert found["mad_t"] == 0  # of the first alone: the second leaves no doubt

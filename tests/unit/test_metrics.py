@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from mav_pipeline.evaluate.metrics import METRICS, Errors, conn, dtssd, grad, mad_t, mse
+from mav_pipeline.evaluate.metrics import METRICS, MetricSums, conn, dtssd, grad, mad_t, mse
 
 Image = NDArray[np.uint8]
 
@@ -27,10 +27,10 @@ def flat(value: int, shape: tuple[int, int] = (24, 32)) -> Image:
 
 
 def measured(alpha: NDArray[np.uint8], truth: NDArray[np.uint8]) -> dict[str, float | None]:
-    errors = Errors()
+    metrics = MetricSums()
     for index, pair in enumerate(zip(alpha, truth, strict=True)):
-        errors.add(index, *pair)
-    return errors.means()
+        metrics.add(index, *pair)
+    return metrics.means()
 
 
 # the definitions, taken at their word: whole frames, floats, one loop a threshold
@@ -201,16 +201,16 @@ def test_dtssd_sees_what_changes_and_not_what_is_wrong() -> None:
 
 
 def test_a_gap_parts_a_pair() -> None:
-    errors = Errors()
+    metrics = MetricSums()
     for index, value in ((0, 0), (1, 51), (3, 0), (4, 0)):
-        errors.add(index, flat(value), flat(0))
-    assert errors.counts["dtssd"] == 2
-    assert errors.means()["dtssd"] == pytest.approx(10)
-    assert errors.frames == errors.counts["mad"] == 4
+        metrics.add(index, flat(value), flat(0))
+    assert metrics.counts["dtssd"] == 2
+    assert metrics.means()["dtssd"] == pytest.approx(10)
+    assert metrics.frames == metrics.counts["mad"] == 4
 
 
 def test_no_frames_no_errors() -> None:
-    assert Errors().means() == dict.fromkeys(METRICS)
+    assert MetricSums().means() == dict.fromkeys(METRICS)
 
 
 def test_mad_t_looks_at_the_edge_alone() -> None:
