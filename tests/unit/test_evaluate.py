@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import matplotlib as mpl
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ from mav_pipeline.dataset.shards import ShardTar, read_samples
 from mav_pipeline.dataset.verify import verify
 from mav_pipeline.evaluate import Evaluation, Truth, evaluate
 from mav_pipeline.evaluate.metrics import METRICS, MetricSums
-from mav_pipeline.evaluate.plot import draw
+from mav_pipeline.evaluate.plot import _end, draw
 from mav_pipeline.evaluate.result import MaskletMetrics, summary
 from mav_pipeline.evaluate.strata import Shape, motion_group, resolution_group, size_group
 from mav_pipeline.media.images import encode_png
@@ -372,6 +373,33 @@ def test_the_picture_is_the_same_each_time_whatever_there_is(small_set: Path, tr
     with Image.open(io.BytesIO(picture)) as image:
         assert image.format == "PNG"
     assert draw(Evaluation()).startswith(b"\x89PNG")
+
+
+def test_the_picture_does_not_hang_on_how_matplotlib_is_set_up(
+    small_set: Path, truth: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = evaluated(small_set, truth)
+    picture = draw(result)
+    monkeypatch.setitem(mpl.rcParams, "font.size", 30)
+    monkeypatch.setitem(mpl.rcParams, "axes.facecolor", "black")
+    assert draw(result) == picture
+    assert mpl.rcParams["font.size"] == 30, "nor does it change that"
+    assert b"matplotlib" not in picture
+
+
+def test_a_group_may_be_called_anything(small_set: Path, truth: Path) -> None:
+    result = evaluated(small_set, truth)
+    named = ("$\\frac$ and $", "室内", "")
+    for name, masklet in zip(named * 2, result.masklets, strict=False):
+        masklet.groups["environment"] = name  # type: ignore[index]
+    assert draw(result).startswith(b"\x89PNG")
+
+
+def test_an_axis_ends_at_a_round_number_at_or_above_most_masklets() -> None:
+    assert [_end(values) for values in ([], [0, 0], [3.2], [0.04], [98, 101])] == [
+        *(1, 1, 3.5, 0.04, 150)
+    ]
+    assert _end([1.0] * 99 + [1000]) == 1, "but for the few that are far off"
 
 
 def test_the_table_names_means_and_problems(small_set: Path, truth: Path) -> None:
