@@ -38,10 +38,11 @@ ONLY_IN = {
     "pydantic": ("config", "sources", "matting"),
     "torch": ("matting", "train"),
     "diffusers": ("matting",),
-    "pymatting": ("matting",),
+    "pymatting": ("matting", "media"),
+    "numba": ("media",),
 }
 #: Heavy: imported where they are used, not where a module that may use them is.
-LAZY = ("torch", "diffusers", "pymatting", "boto3", "botocore", "webdataset")
+LAZY = ("torch", "diffusers", "pymatting", "numba", "boto3", "botocore", "webdataset")
 #: What a trainer imports: a DataLoader tells how to read a dataset by its class, which must derive
 #: from torch's, so torch is there as the class is made. No module of the pipeline imports it.
 FOR_TRAINERS = "mav_pipeline.train.loader"

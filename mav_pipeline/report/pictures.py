@@ -17,6 +17,7 @@ import numpy as np
 from mav_pipeline.dataset.sample import alpha_frames, read_document, rgb_frames
 from mav_pipeline.dataset.shards import read_samples
 from mav_pipeline.media.decode import decode_video
+from mav_pipeline.media.foreground import checkerboard, foreground, on_ground
 from mav_pipeline.media.masks import decode_rle, parse_rle
 from mav_pipeline.media.sizing import SizeRule, scale
 from mav_pipeline.report.choose import Choice
@@ -31,7 +32,6 @@ _WORK_BYTES = 128 << 20  # bound on a decoded clip; longer ones are decoded smal
 _LEAST_CROP = 0.4  # of the frame's sides: small objects keep some of their surroundings
 _MARGIN = 1.25  # crop over the object's box
 _SQUARE = 12  # pixels of a checkerboard square
-_LIGHT, _DARK = 225, 165
 _SEEN = 12  # of 255: fainter alpha does not widen a crop
 _LOSSY, _LOSSLESS = 80, 101  # WebP, as cv2 counts: frames to look at; masks and alpha as they are
 
@@ -234,11 +234,9 @@ def _small(image: Frame) -> Frame:
 
 
 def _over_checkerboard(frame: Frame, alpha: AlphaFrame) -> Frame:
-    """The frame's own colours by alpha over gray squares; colours are not unmixed."""
-    y, x = np.indices(alpha.shape) // _SQUARE
-    board = np.where((y + x) % 2, _DARK, _LIGHT)[..., None]
-    share = alpha[..., None] / 255
-    return np.rint(share * frame + (1 - share) * board).astype(np.uint8)
+    """The object's own colours, without the ground they were filmed on."""
+    height, width = alpha.shape
+    return on_ground(foreground(frame, alpha), alpha, checkerboard(height, width, _SQUARE))
 
 
 def _strip(title: str, frames: Sequence[Frame], quality: int) -> Strip:

@@ -175,7 +175,7 @@ function clipView(set, key) {
       make("th", { scope: "row" }, name), make("td", {}, limit), ...cells.map((text) => make("td", {}, text)));
   };
   const bounds = (score) => limits.filter((limit) => limit.score === score);
-  const limits = (score) =>
+  const allowed = (score) =>
     bounds(score).map((limit) => `${limit.upper ? "max" : "min"} ${number(limit.limit)}`).join(", ");
   const beyond = (score, value) => value !== null &&
     bounds(score).some((limit) => (limit.upper ? value > limit.limit : value < limit.limit));
@@ -191,7 +191,7 @@ function clipView(set, key) {
       line("area", (row) => percent(columns.area[row])),
       ...Object.entries(scores).map(([score, values]) => line(score, (row) =>
         beyond(score, values[row]) ? make("strong", { class: "beyond" }, `${number(values[row])} ✕`) : number(values[row]),
-      limits(score)))));
+      allowed(score)))));
   const pictured = [...byId("cards")?.children ?? []].filter((card) => card.dataset.key === key);
   return [list, make("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": "Scores" }, table),
     ...pictured.map(contactSheet)];

@@ -324,7 +324,7 @@ def test_a_gate_is_named_and_drawn(opened: Open, pictured: BuiltSet) -> None:
     try:
         page = opened(pictured)
         expect(page.locator("header")).to_contain_text("Judged by the gate loose")
-        gate = page.locator("figure:has(h3:text-is('quality')) text.gate-text")
+        gate = page.locator("figure:has(h3:text-is('quality')) text.limit-text")
         expect(gate).to_have_text("min 0.4")
         assert set(column(page, "status")) == {"accepted", "failed"}
     finally:

@@ -23,7 +23,6 @@ from mav_pipeline.dataset.regate import regate
 from mav_pipeline.dataset.sample import decode_sample, masks_of
 from mav_pipeline.dataset.shards import read_samples
 from mav_pipeline.export import Exported, Target, export
-from mav_pipeline.export.preview import foreground
 from mav_pipeline.schema import FORMAT
 from mav_pipeline.schema.errors import ConfigError, OutputError
 from mav_pipeline.storage import LocalStorage
@@ -179,19 +178,6 @@ def test_odd_sides_are_padded_for_a_preview(tmp_path: Path) -> None:
     exported(root, tmp_path / "export", format="preview")
     data = (tmp_path / "export/preview/one/gt_001.mp4").read_bytes()
     assert frames_of(data).shape == (1, 50, 132, 3)
-
-
-def test_the_objects_own_colours_come_without_the_background() -> None:
-    y, x = np.mgrid[:270, :480]
-    alpha = np.clip((75 - np.hypot(y - 135, x - 240)) / 8 + 0.5, 0, 1)[..., None]
-    front = np.stack([180 + x / 8, 60 + y / 4, np.full(x.shape, 40.0)], axis=2)
-    back = np.stack([np.full(x.shape, 30.0), 90 + x / 4, 180 - y / 3], axis=2)
-    frame = np.rint(alpha * front + (1 - alpha) * back).astype(np.uint8)
-    found = foreground(frame, np.rint(alpha[..., 0] * 255).astype(np.uint8))
-    halo = np.abs(alpha * (frame - front)).max()
-    assert halo > 20, "of the frame's own colours"
-    assert np.abs(alpha * (found - front)).max() < halo / 10
-    assert np.abs(found - frame)[alpha[..., 0] == 1].max() < 1e-3
 
 
 # what a set may hold
