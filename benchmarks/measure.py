@@ -186,9 +186,9 @@ def metrics(source: Path) -> list[tuple[str, str, str]]:
         for _ in range(REPEATS):
             start = time.perf_counter()
             for alphas, truth in pairs:
-                metrics = MetricSums()
+                sums = MetricSums()
                 for index, (alpha, true) in enumerate(zip(alphas, truth, strict=True)):
-                    metrics.add(index, alpha, true)
+                    sums.add(index, alpha, true)
             rates.append(sum(len(truth) for _, truth in pairs) / (time.perf_counter() - start))
     what = "all six metrics of `mav evaluate`, 1024x576, one core"
     return [(what, f"{median(rates):.0f} frames/s", ">= 25")]

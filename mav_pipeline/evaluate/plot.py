@@ -1,70 +1,128 @@
 """The picture of an evaluation: a dot a masklet and the mean, for each metric and stratum.
 
-Drawn with Pillow, which is here anyway; the same evaluation gives the same bytes.
+Drawn with matplotlib, on figures of its own: the same evaluation gives the same bytes, whatever
+else of matplotlib is in use or set up.
 """
 
 from __future__ import annotations
 
 import io
 import math
+import warnings
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
 
 from mav_pipeline.evaluate.metrics import METRICS
 from mav_pipeline.evaluate.result import TITLES, Evaluation, MaskletMetrics
 
-_SCALE = 2  # drawn larger and reduced, which smooths the edges of dots
-_LABELS, _PANEL, _GAP, _ROW, _TOP, _MARGIN = 250, 150, 66, 24, 92, 24  # pixels of the picture
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_DPI = 100
+_LABELS, _PANEL, _GAP, _ROW, _TOP, _BOTTOM, _MARGIN = 250, 150, 66, 24, 92, 44, 24  # pixels
 _WIDTH = _LABELS + len(METRICS) * (_PANEL + _GAP) + _MARGIN
-_DOT, _SPREAD = 2.6, 6.0  # a dot's radius, and how far dots stray from their row's middle
+_TITLE, _HEAD, _TEXT = 13, 10, 8.5  # points
+_DOT, _SPREAD = 3.8, 0.26  # a dot's width in points; how far dots stray from their row, in rows
 _MOST = 400  # dots of a row: beyond, an even choice of them; means are of all
 _TAIL = 98  # percentile at which an axis ends; what lies beyond is drawn at its end
-_PAPER, _INK, _FAINT, _RULE = (255, 255, 255), (34, 38, 46), (118, 124, 134), (226, 229, 234)
-_DOTS, _MEAN = (47, 111, 181), (200, 68, 40)
-_OPACITY, _CROWD = (30, 120), 4000  # of a dot: less the more there are, so that crowds show
+_INK, _FAINT, _RULE = "#22262e", "#666c76", "#dfe3e9"
+_DOTS, _MEAN = "#2f6fb5", "#c44428"
+_OPACITY, _CROWD = (0.2, 0.65), 40  # of a dot: less the more there are, so that crowds show
 
-_Row = tuple[str, Sequence[MaskletMetrics]]
+_Row = tuple[str, Sequence[MaskletMetrics] | None]  # None: the name of a stratum
 
 
 def draw(evaluation: Evaluation) -> bytes:
     """A PNG."""
-    rows: list[_Row | str] = [("all masklets", evaluation.masklets)]
+    import matplotlib as mpl
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    rows: list[_Row] = [("all masklets", evaluation.masklets)]
     for stratum, groups in evaluation.strata().items():
-        rows += [stratum, *groups.items()] if groups else []
-    height = _TOP + len(rows) * _ROW + 2 * _MARGIN
-    image = Image.new("RGB", (_WIDTH * _SCALE, height * _SCALE), _PAPER)
-    canvas = _Canvas(image)
-    frames = sum(masklet.metrics.frames for masklet in evaluation.masklets)
-    canvas.text(_MARGIN, 18, "Mattes against the truth", size=17)
-    about = f"{len(evaluation.masklets):,} masklets, {frames:,} frames; a dot is a masklet, "
-    about += "at the right edge one beyond it; the line and the number are the mean; less is better"
-    canvas.text(_MARGIN, 42, about)
-    values = {metric: _values(evaluation.masklets, metric) for metric in METRICS}
-    ends = {metric: _end(found) for metric, found in values.items()}
-    for column, metric in enumerate(METRICS):
-        left = _LABELS + column * (_PANEL + _GAP)
-        canvas.text(left, _TOP - 22, TITLES[metric], size=13)
-        for share in (0.0, 0.5, 1.0):
-            x = left + share * _PANEL
-            canvas.line(x, _TOP, x, height - 2 * _MARGIN, _RULE)
-            canvas.text(x, height - 2 * _MARGIN + 6, f"{share * ends[metric]:.3g}", anchor="ma")
-    for place, row in enumerate(rows):
-        middle = _TOP + (place + 0.5) * _ROW
-        if isinstance(row, str):
-            canvas.text(_MARGIN, middle + 3, row, anchor="lm")
-            continue
-        label, masklets = row
-        canvas.text(_MARGIN + 12, middle, label, colour=_INK, anchor="lm")
-        canvas.text(_LABELS - 24, middle, f"{len(masklets):,}", anchor="rm")
-        for column, metric in enumerate(METRICS):
-            left = _LABELS + column * (_PANEL + _GAP)
-            canvas.row(left, middle, _values(masklets, metric), ends[metric])
-    reduced = image.resize((_WIDTH, height), Image.Resampling.LANCZOS)
+        rows += [(stratum, None), *groups.items()] if groups else []
+    height = _TOP + len(rows) * _ROW + _BOTTOM
     buffer = io.BytesIO()
-    reduced.save(buffer, "PNG")
+    with mpl.rc_context(), warnings.catch_warnings():
+        mpl.rcdefaults()  # not what a matplotlibrc says
+        # A group may be called anything: what the font lacks is drawn as a box.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        figure = Figure(figsize=(_WIDTH / _DPI, height / _DPI), dpi=_DPI)
+        _heading(figure, evaluation.masklets, height)
+        panels = [_panel(figure, column, len(rows), height) for column in range(len(METRICS))]
+        _labels(panels[0], rows)
+        for axes, metric in zip(panels, METRICS, strict=True):
+            _metric(axes, metric, rows)
+        # Which version drew it is left out of the file.
+        FigureCanvasAgg(figure)
+        figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()
+
+
+def _heading(figure: Figure, masklets: Sequence[MaskletMetrics], height: int) -> None:
+    frames = sum(masklet.metrics.frames for masklet in masklets)
+    about = f"{len(masklets):,} masklets, {frames:,} frames; a dot is a masklet, "
+    about += "at the right edge one beyond it; the line and the number are the mean; less is better"
+    left = _MARGIN / _WIDTH
+    figure.text(left, 1 - 30 / height, "Mattes against the truth", fontsize=_TITLE, color=_INK)
+    figure.text(left, 1 - 52 / height, about, fontsize=_TEXT, color=_FAINT)
+
+
+def _panel(figure: Figure, column: int, rows: int, height: int) -> Axes:
+    """Axes whose y counts rows from the top."""
+    left = (_LABELS + column * (_PANEL + _GAP)) / _WIDTH
+    box = (left, _BOTTOM / height, _PANEL / _WIDTH, rows * _ROW / height)
+    axes = figure.add_axes(box)
+    axes.set_ylim(rows - 0.5, -0.5)
+    axes.set_yticks([])
+    axes.patch.set_visible(False)  # or it would cover the rules between strata
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0, labelsize=_TEXT, labelcolor=_FAINT, pad=6)
+    axes.grid(axis="x", color=_RULE, linewidth=0.8, clip_on=False)
+    axes.set_axisbelow(True)
+    return axes
+
+
+def _labels(axes: Axes, rows: Sequence[_Row]) -> None:
+    """Left of the first panel: the names of the rows and how many masklets each has."""
+    edge = axes.get_yaxis_transform()  # x in widths of the panel, y in rows
+    left, right = (_MARGIN - _LABELS) / _PANEL, (_WIDTH - _LABELS - _MARGIN) / _PANEL
+    text: dict[str, Any] = {"transform": edge, "fontsize": _TEXT, "va": "center_baseline"}
+    for place, (name, masklets) in enumerate(rows):
+        if masklets is None:
+            axes.text(left, place, name, color=_FAINT, style="italic", **text)
+            rule: dict[str, Any] = {"transform": edge, "color": _RULE, "linewidth": 0.8}
+            axes.plot([left, right], [place - 0.5] * 2, clip_on=False, **rule)
+        else:
+            axes.text(left + 0.08, place, name, color=_INK, parse_math=False, **text)
+            axes.text(-0.14, place, f"{len(masklets):,}", color=_FAINT, ha="right", **text)
+
+
+def _metric(axes: Axes, metric: str, rows: Sequence[_Row]) -> None:
+    """Dots and means of one metric; the first row has all masklets, which set the axis."""
+    found = [_values(masklets or (), metric) for _, masklets in rows]
+    end = _end(found[0])
+    axes.set_xlim(0, end)
+    axes.set_xticks([0, end / 2, end], [f"{share * end:.3g}" for share in (0, 0.5, 1)])
+    axes.set_title(TITLES[metric], loc="left", fontsize=_HEAD, color=_INK, pad=8)
+    edge = axes.get_yaxis_transform()
+    dots: dict[str, Any] = {"color": _DOTS, "markersize": _DOT, "markeredgewidth": 0}
+    number: dict[str, Any] = {"transform": edge, "fontsize": _TEXT, "va": "center_baseline"}
+    for place, values in enumerate(found):
+        if not values:
+            continue
+        shown = np.minimum(values[:: -(-len(values) // _MOST)], end)
+        # The golden ratio's multiples stray evenly, however many there are.
+        stray = (np.arange(len(shown)) * 0.6180339887 + 0.5) % 1 * 2 - 1
+        opacity = float(np.clip(_CROWD / len(shown), *_OPACITY))
+        axes.plot(shown, place + _SPREAD * stray, "o", alpha=opacity, clip_on=False, **dots)
+        mean = float(np.mean(values))
+        line = [min(mean, end)] * 2, [place - 0.36, place + 0.36]
+        axes.plot(*line, color=_MEAN, linewidth=1.6, clip_on=False)
+        axes.text(1.06, place, f"{mean:.3g}", color=_MEAN, **number)
 
 
 def _values(masklets: Sequence[MaskletMetrics], metric: str) -> list[float]:
@@ -79,47 +137,3 @@ def _end(values: Sequence[float]) -> float:
         return 1.0
     half = 10.0 ** math.floor(math.log10(most)) / 2
     return math.ceil(most / half) * half
-
-
-class _Canvas:
-    """Draws in pixels of the final picture."""
-
-    def __init__(self, image: Image.Image) -> None:
-        self._draw = ImageDraw.Draw(image, "RGBA")
-
-    def text(
-        self,
-        x: float,
-        y: float,
-        text: str,
-        *,
-        size: int = 12,
-        colour: tuple[int, ...] | None = None,
-        anchor: str = "la",
-    ) -> None:
-        font = ImageFont.load_default(size * _SCALE)
-        colour = colour or (_INK if size > 12 else _FAINT)
-        self._draw.text((x * _SCALE, y * _SCALE), text, fill=colour, font=font, anchor=anchor)
-
-    def line(
-        self, x: float, y: float, to_x: float, to_y: float, colour: tuple[int, ...], width: int = 1
-    ) -> None:
-        ends = [(x * _SCALE, y * _SCALE), (to_x * _SCALE, to_y * _SCALE)]
-        self._draw.line(ends, fill=colour, width=width * _SCALE)
-
-    def row(self, left: float, middle: float, values: Sequence[float], end: float) -> None:
-        """The dots of one metric of one row, and their mean."""
-        shown = values[:: -(-len(values) // _MOST) or 1]
-        opacity = int(np.clip(_CROWD / max(1, len(shown)), *_OPACITY))
-        for number, value in enumerate(shown):
-            # The golden ratio's multiples stray evenly, however many there are.
-            stray = ((number * 0.6180339887 + 0.5) % 1 - 0.5) * 2 * _SPREAD
-            x = (left + min(1.0, value / end) * _PANEL) * _SCALE
-            y, radius = (middle + stray) * _SCALE, _DOT * _SCALE
-            box = (x - radius, y - radius, x + radius, y + radius)
-            self._draw.ellipse(box, fill=(*_DOTS, opacity))
-        if values:
-            mean = float(np.mean(values))
-            x = left + min(1.0, mean / end) * _PANEL
-            self.line(x, middle - 9, x, middle + 9, _MEAN, width=2)
-            self.text(left + _PANEL + 10, middle, f"{mean:.3g}", colour=_MEAN, anchor="lm")

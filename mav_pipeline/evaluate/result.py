@@ -46,7 +46,6 @@ class MaskletMetrics:
         truth_area, truth_motion: see ``strata.Shape``.
         truth_mass: sum of the truth's alpha over all compared frames.
         groups: the group of each stratum that it is in.
-        metrics: of all compared frames.
     """
 
     video_id: str
@@ -158,12 +157,13 @@ def summary(masklets: Sequence[MaskletMetrics]) -> dict[str, Any]:
     means: dict[str, float | None] = {}
     weighted: dict[str, float | None] = {}
     for metric in METRICS:
-        found = [m.metrics for m in masklets if m.metrics.counts[metric]]
-        counts = sum(sums.counts[metric] for sums in found)
-        own = sum(sums.sums[metric] / sums.counts[metric] for sums in found)
-        means[metric] = _rounded(own / len(found)) if found else None
-        total = sum(sums.sums[metric] for sums in found)
-        weighted[metric] = _rounded(total / counts) if counts else None
+        measured = [m.metrics for m in masklets if m.metrics.counts[metric]]
+        counts = sum(m.counts[metric] for m in measured)
+        own = sum(m.sums[metric] / m.counts[metric] for m in measured)
+        means[metric] = _rounded(own / len(measured)) if measured else None
+        weighted[metric] = (
+            _rounded(sum(m.sums[metric] for m in measured) / counts) if counts else None
+        )
     frames = sum(m.metrics.frames for m in masklets)
     error = sum(m.error for m in masklets) / len(masklets) if masklets else None
     return {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from threading import Lock
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from mav_pipeline.schema import AlphaFrame, Frame
 _log = logging.getLogger(__name__)
 
 _LIGHT, _DARK = 225, 165  # of a checkerboard
+
+#: Where numba finds no OpenMP, it aborts a process in which two threads run parallel code at once.
+_ONE_AT_A_TIME = Lock()
 
 
 def foreground(frame: Frame, alpha: AlphaFrame) -> Frame:
@@ -36,14 +40,15 @@ def foreground(frame: Frame, alpha: AlphaFrame) -> Frame:
     from pymatting import estimate_foreground_ml
 
     image, share = (np.asarray(part, np.float32) / np.float32(255) for part in (frame, alpha))
-    threads = numba.get_num_threads()
-    # Only its copies run in threads, which wait for each other longer than they copy: on a busy
-    # machine ten times as long as all the rest takes.
-    numba.set_num_threads(1)
-    try:
-        colours = estimate_foreground_ml(image, share)
-    finally:
-        numba.set_num_threads(threads)
+    with _ONE_AT_A_TIME:
+        threads = numba.get_num_threads()
+        # Only its copies run in threads, which wait for each other longer than they copy: on a
+        # busy machine ten times as long as all the rest takes.
+        numba.set_num_threads(1)
+        try:
+            colours = estimate_foreground_ml(image, share)
+        finally:
+            numba.set_num_threads(threads)
     return np.where(alpha[..., None] == 255, frame, np.rint(255 * colours).astype(np.uint8))
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import matplotlib as mpl
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ from mav_pipeline.dataset.shards import ShardTar, read_samples
 from mav_pipeline.dataset.verify import verify
 from mav_pipeline.evaluate import Evaluation, Truth, evaluate
 from mav_pipeline.evaluate.metrics import METRICS, MetricSums
-from mav_pipeline.evaluate.plot import draw
+from mav_pipeline.evaluate.plot import _end, draw
 from mav_pipeline.evaluate.result import MaskletMetrics, summary
 from mav_pipeline.evaluate.strata import Shape, motion_group, resolution_group, size_group
 from mav_pipeline.media.images import encode_png
@@ -374,6 +375,33 @@ def test_the_picture_is_the_same_each_time_whatever_there_is(small_set: Path, tr
     assert draw(Evaluation()).startswith(b"\x89PNG")
 
 
+def test_the_picture_does_not_hang_on_how_matplotlib_is_set_up(
+    small_set: Path, truth: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = evaluated(small_set, truth)
+    picture = draw(result)
+    monkeypatch.setitem(mpl.rcParams, "font.size", 30)
+    monkeypatch.setitem(mpl.rcParams, "axes.facecolor", "black")
+    assert draw(result) == picture
+    assert mpl.rcParams["font.size"] == 30, "nor does it change that"
+    assert b"matplotlib" not in picture
+
+
+def test_a_group_may_be_called_anything(small_set: Path, truth: Path) -> None:
+    result = evaluated(small_set, truth)
+    named = ("$\\frac$ and $", "室内", "")
+    for name, masklet in zip(named * 2, result.masklets, strict=False):
+        masklet.groups["environment"] = name  # type: ignore[index]
+    assert draw(result).startswith(b"\x89PNG")
+
+
+def test_an_axis_ends_at_a_round_number_at_or_above_most_masklets() -> None:
+    assert [_end(values) for values in ([], [0, 0], [3.2], [0.04], [98, 101])] == [
+        *(1, 1, 3.5, 0.04, 150)
+    ]
+    assert _end([1.0] * 99 + [1000]) == 1, "but for the few that are far off"
+
+
 def test_the_table_names_means_and_problems(small_set: Path, truth: Path) -> None:
     for name in MASKLETS[:4]:
         damage(truth / name, "gone")
@@ -400,7 +428,7 @@ def test_a_mean_leaves_out_masklets_that_have_no_value() -> None:
     one.add(0, square, square)
     for index in range(3):
         two.add(index, np.full((20, 20), 51 * (index % 2), np.uint8), np.zeros((20, 20), np.uint8))
-    items = [MaskletMetrics("clip", "m", 20, 20, 0, 100.0, None, 100.0, {}, e) for e in (one, two)]
+    items = [MaskletMetrics("clip", "m", 20, 20, 0, 100.0, None, 100.0, {}, m) for m in (one, two)]
     found = summary(items)
     assert found["dtssd"] == 20  # of the second alone: the first has no pair
     assert found["mad_t"] == 0  # of the first alone: the second leaves no doubt

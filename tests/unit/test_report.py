@@ -39,6 +39,7 @@ from mav_pipeline.report.bounds import Limit, limits_of
 from mav_pipeline.report.charts import PLOT_HEIGHT, PLOT_WIDTH, histogram, rate
 from mav_pipeline.report.choose import Choice, choose
 from mav_pipeline.report.masklets import pack
+from mav_pipeline.report.pictures import _over_checkerboard
 from mav_pipeline.schema import (
     FORMAT,
     Clip,
@@ -261,6 +262,18 @@ def test_a_masklet_is_shown_on_visible_frames(tmp_path: Path, stored: str, alpha
         board = np.asarray(frames[3].convert("L"), dtype=int)
         solid = mask > 0
         assert abs(np.median(board[solid]) - np.median(frame[..., 0][solid])) < 8
+
+
+def test_a_red_object_on_green_shows_no_green_on_the_checkerboard() -> None:
+    y, x = np.mgrid[:180, :320]
+    alpha = np.rint(np.clip((60 - np.hypot(y - 90, x - 160)) / 20 + 0.5, 0, 1) * 255)
+    share = alpha[..., None] / 255
+    frame = np.rint(share * (200, 40, 40) + (1 - share) * (40, 200, 40)).astype(np.uint8)
+    board = _over_checkerboard(frame, alpha.astype(np.uint8)).astype(int)
+    edge = (alpha > 25) & (alpha < 230)
+    assert (frame[edge][:, 1] > frame[edge][:, 0].astype(int)).mean() > 0.3, "in the frame"
+    # Gray squares have as much red as green, and the object has more.
+    assert (board[..., 1] - board[..., 0]).max() <= 2
 
 
 def test_small_objects_are_shown_larger_than_their_frame_would(tmp_path: Path) -> None:
