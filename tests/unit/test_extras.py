@@ -6,11 +6,10 @@ import sys
 
 import pytest
 
-from mav_pipeline.matting.registry import BACKENDS, open_backend
+from mav_pipeline.matting.registry import BACKENDS
 from mav_pipeline.runtime.driver import open_pool
 from mav_pipeline.runtime.workers import open_builder
 from mav_pipeline.schema.errors import ConfigError
-from mav_pipeline.storage import open_storage
 from tests.fakes import config
 
 
@@ -22,21 +21,6 @@ def test_the_model_names_its_extra(missing: str, monkeypatch: pytest.MonkeyPatch
     run = config({"matting.name": "videomama", "source.root": ".", "output.root": "out"})
     with pytest.raises(ConfigError, match=r"matting=videomama needs .* '\.\[videomama\]'"):
         open_builder(run)
-
-
-def test_weights_of_the_hub_name_their_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    run = config({"matting.name": "videomama", "matting.base_model": "some/svd"})
-    with pytest.raises(ConfigError, match=r"base_model=some/svd needs .* '\.\[videomama\]'"):
-        open_backend(run.matting).identity()
-
-
-@pytest.mark.parametrize("missing", ["boto3", "stamina"])
-def test_a_bucket_names_its_extra(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, missing, None)
-    monkeypatch.delitem(sys.modules, "stamina.instrumentation", raising=False)
-    with pytest.raises(ConfigError, match=r"output\.root=s3://mav/x needs .* '\.\[s3\]'"):
-        open_storage("s3://mav/x", "output.root", None)
 
 
 def test_ray_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:

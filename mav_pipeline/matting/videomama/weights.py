@@ -132,11 +132,8 @@ def _download(location: str, name: str, key: str) -> Path:
         raise ConfigError(
             f"{key}={location} is neither a folder that exists nor s3:// nor a hub id"
         )
-    try:
-        from huggingface_hub import HfApi, snapshot_download
-        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-    except ModuleNotFoundError as error:
-        raise lacks(f"{key}={location}", "videomama") from error
+    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
         # Offline where it is all there; a snapshot without weights is one whose download broke.
