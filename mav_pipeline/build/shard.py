@@ -46,7 +46,7 @@ from mav_pipeline.schema.errors import (
     TransientError,
 )
 from mav_pipeline.schema.interfaces import MattingBackend, Source
-from mav_pipeline.schema.reasons import Reason
+from mav_pipeline.schema.reasons import Reason, known
 from mav_pipeline.storage import Storage
 
 _log = logging.getLogger(__name__)
@@ -77,7 +77,7 @@ class ShardBuilder:
         packages: Sequence[str] = (),
     ) -> None:
         self._config, self._source, self._backend, self._output = config, source, backend, output
-        self._packages = packages
+        self._packages, self._reasons = packages, reasons
         self._rule = config.matting.size_rule(backend.multiple)
         self._loading, self._matting = threading.Lock(), threading.Lock()
         self._stop = threading.Event()
@@ -228,22 +228,32 @@ class ShardBuilder:
 
     def _loaded(self, shard: ShardRecord, ref: ClipRef) -> LoadedClip | Problem:
         if ref.problem is not None:
-            return ref.problem
+            return self._listed(ref.problem)
         try:
             self._check()
             with shard.times.stage("decode"):
                 loaded = self._source.load(ref, self._rule)
+            for masklet in loaded.clip.masklets:
+                if masklet.problem is not None and self._listed(masklet.problem) != masklet.problem:
+                    return self._listed(masklet.problem)
             if not loaded.clip.masklets:
                 return Problem("skipped", "no_masklets", "masks of the clip: there is no object")
             return loaded
         except InputError as error:
-            return Problem(error.status, error.reason, str(error))
+            return self._listed(Problem(error.status, error.reason, str(error)))
         except (OSError, MemoryError, MavError):
             raise
         except Exception as error:  # noqa: BLE001 whatever a library makes of strange input is a row
             _log.exception("clip %s: unexpected error while it was read", ref.video_id)
             cause = f"decode of video: {type(error).__name__}: {error}"
             return Problem("failed", "unexpected", cause)
+
+    def _listed(self, problem: Problem) -> Problem:
+        """The problem, or that it has a reason which stands in no table."""
+        if known(problem.reason, self._reasons):
+            return problem
+        cause = f"{problem.message}; its reason {problem.reason!r} is in no table"
+        return Problem("failed", "unexpected", cause)
 
     def _take(self, shard: ShardRecord, outcome: ClipOutcome, tar: ShardTar) -> None:
         if outcome.sample is not None:

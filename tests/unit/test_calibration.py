@@ -54,7 +54,7 @@ def disc() -> Case:
     return Case(alpha, np.roll(alpha, 30, axis=2), 28.0, np.ones(6, np.bool_), 1)
 
 
-@pytest.mark.parametrize("name", [*FIT, *({*JUDGE} - {*FIT})])
+@pytest.mark.parametrize("name", [*FIT, *sorted({*JUDGE} - {*FIT})])
 def test_damages_change_the_matte_and_not_their_input(name: str) -> None:
     damage, strengths = (JUDGE | FIT)[name]
     case = disc()

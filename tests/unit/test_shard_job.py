@@ -626,3 +626,18 @@ def test_after_a_failed_shard_the_builder_builds_the_next(clips: Path, out: Path
         errors.clear()
         assert outcomes(out, builder.build(spec(clips), STAMP)) == GOOD_ROWS
         assert (builder.progress().clips, builder.progress().failed) == (5, 1)
+
+
+@pytest.mark.parametrize("of", ["source", "backend"])
+def test_a_reason_that_is_in_no_table_is_an_error_of_its_own(
+    clips: Path, out: Path, of: str
+) -> None:
+    made_up = InputError("made_up", "it was seen", role="video", stage="read")
+    load_errors = {IDS[0]: made_up} if of == "source" else {}
+    backend = FakeBackend(failures={"manual_001": "made_up"} if of == "backend" else {})
+    found = build(clips, out, backend=backend, load_errors=load_errors)
+    named = [row for row in rows(out, found) if "made_up" in (row["error"] or "")]
+    assert named
+    for row in named:
+        assert row["reasons"] == ["unexpected"]
+        assert "is in no table" in row["error"]
