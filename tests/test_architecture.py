@@ -256,3 +256,10 @@ def test_no_private_name_of_another_module_is_imported(module: Module) -> None:
 def test_the_package_shows_its_folders_and_the_console_alone() -> None:
     shown = {path.name for path in (REPOSITORY / PACKAGE).glob("*.py")}
     assert shown == {"__init__.py", "__main__.py", "cli.py"}
+
+
+@each_module
+def test_only_the_package_of_ray_workers_imports_ray(module: Module) -> None:
+    for found in module.imports():
+        if found.name.partition(".")[0] == "ray":
+            assert module.name.startswith(f"{PACKAGE}.runtime.ray"), f"{module.name}:{found.line}"
