@@ -28,6 +28,7 @@ needs: .venv/.core
 
 .venv/.dev: .venv/.core
 	$(PIP) -e '.[ray,s3,videomama,dev]'
+	$(BIN)/python -c 'import pymatting'  # compiles once, a minute; tests would each wait for that
 	@touch $@
 
 setup: .venv/.dev ## make .venv with everything that tests and development need

@@ -38,6 +38,12 @@ class Server:
         )
 
 
+def make_bucket(client: Any, name: str) -> None:
+    """Makes a bucket unless it is there: tests of one module may come in several runs."""
+    with contextlib.suppress(client.exceptions.BucketAlreadyOwnedByYou):
+        client.create_bucket(Bucket=name)
+
+
 @contextlib.contextmanager
 def running() -> Iterator[Server]:
     """Starts a server of this process's own and kills it in the end."""

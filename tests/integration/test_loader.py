@@ -30,7 +30,7 @@ def stored(server: seaweed.Server, undisturbed: tuple[Path, Any]) -> seaweed.Ser
     """The server with a bucket that holds the undisturbed set."""
     root, _ = undisturbed
     client = server.client()
-    client.create_bucket(Bucket="loader")
+    seaweed.make_bucket(client, "loader")
     for path in root.rglob("*.*"):
         client.upload_file(str(path), "loader", f"set/{path.relative_to(root)}")
     client.close()

@@ -82,7 +82,7 @@ def tars(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def bucket(server: seaweed.Server, corpus: Path, tars: Path) -> Iterator[Bucket]:
     """A bucket with the corpus as objects under ``folder`` and as tars under ``tars``."""
     client = server.client()
-    client.create_bucket(Bucket="mav")
+    seaweed.make_bucket(client, "mav")
     for root, prefix in ((corpus / "sav_train", "folder"), (tars, "tars")):
         for path in root.rglob("*.*"):
             client.upload_file(str(path), "mav", f"{prefix}/{path.relative_to(root)}")

@@ -21,7 +21,7 @@ FILE = "diffusion_pytorch_model.safetensors"
 @pytest.fixture(scope="module", autouse=True)
 def bucket(server: seaweed.Server) -> None:
     client = server.client()
-    client.create_bucket(Bucket="weights")
+    seaweed.make_bucket(client, "weights")
     client.put_object(Bucket="weights", Key="mama/unet/config.json", Body=b"{}")
     client.put_object(Bucket="weights", Key=f"mama/unet/{FILE}", Body=BODY)
     client.put_object(Bucket="weights", Key="mama/unet/model.bin", Body=b"a pickle")
