@@ -29,7 +29,7 @@ from mav_pipeline.export import Target, export
 from mav_pipeline.export.layouts import EXPORT_LAYOUTS
 from mav_pipeline.matting.registry import BACKENDS
 from mav_pipeline.planning.estimate import estimate
-from mav_pipeline.planning.identity import held_config
+from mav_pipeline.planning.fingerprint import held_config
 from mav_pipeline.runtime.driver import build, over_budget
 from mav_pipeline.runtime.status.watch import watch
 from mav_pipeline.schema import RunReport

@@ -27,7 +27,7 @@ from mav_pipeline.config import RunConfig
 from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.manifest import clip_row, encode_rows
 from mav_pipeline.dataset.receipts import commit, decode_receipt, read_receipt
-from mav_pipeline.dataset.shards import ShardTar
+from mav_pipeline.dataset.shard_tar import ShardTar
 from mav_pipeline.planning.code import versions
 from mav_pipeline.schema import (
     BackendFacts,

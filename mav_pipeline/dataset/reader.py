@@ -18,7 +18,7 @@ import pyarrow as pa
 from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.built import BuiltSet
 from mav_pipeline.dataset.sample import alpha_frames, masks_in, read_document, rgb_frames
-from mav_pipeline.dataset.shards import read_samples
+from mav_pipeline.dataset.shard_tar import read_samples
 from mav_pipeline.media.masks import decode_rle
 from mav_pipeline.schema import AlphaFrame, Frame, Mask
 from mav_pipeline.schema.document import SampleDocument

@@ -13,7 +13,7 @@ import pyarrow as pa
 from mav_pipeline.config import BOUNDS, QualityConfig
 from mav_pipeline.dataset.built import BuiltSet
 from mav_pipeline.dataset.final import is_indexed
-from mav_pipeline.dataset.gates import SCHEMA, Gate, is_name, write_gate
+from mav_pipeline.dataset.gate_files import SCHEMA, Gate, is_name, write_gate
 from mav_pipeline.quality import judge
 from mav_pipeline.schema import JUDGED, MASKLET_STATUSES, SCORE_NAMES
 from mav_pipeline.schema.errors import ConfigError, OutputError

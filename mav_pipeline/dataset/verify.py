@@ -17,7 +17,7 @@ from mav_pipeline.dataset.built import BuiltSet
 from mav_pipeline.dataset.manifest import decode_rows
 from mav_pipeline.dataset.receipts import read_receipt
 from mav_pipeline.dataset.sample import decode_sample
-from mav_pipeline.dataset.shards import read_samples
+from mav_pipeline.dataset.shard_tar import read_samples
 from mav_pipeline.schema import CLIP_STATUSES, DataFile, ShardReceipt, ShardSpec
 from mav_pipeline.schema.errors import InputError
 from mav_pipeline.storage import Storage, is_temporary

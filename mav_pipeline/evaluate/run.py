@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.built import BuiltSet
 from mav_pipeline.dataset.sample import alpha_frames, read_document
-from mav_pipeline.dataset.shards import read_samples
+from mav_pipeline.dataset.shard_tar import read_samples
 from mav_pipeline.evaluate.metrics import MetricSums
 from mav_pipeline.evaluate.plot import draw
 from mav_pipeline.evaluate.result import Evaluation, MaskletMetrics

@@ -13,9 +13,9 @@ from mav_pipeline.config import ExportConfig
 from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.built import BuiltSet
 from mav_pipeline.dataset.final import is_indexed
-from mav_pipeline.dataset.gates import index_sha256, read_gate
+from mav_pipeline.dataset.gate_files import index_sha256, read_gate
 from mav_pipeline.dataset.manifest import decode_rows
-from mav_pipeline.dataset.shards import read_samples
+from mav_pipeline.dataset.shard_tar import read_samples
 from mav_pipeline.export.clip import StoredClip
 from mav_pipeline.export.layouts import EXPORT_LAYOUTS, File
 from mav_pipeline.export.target import Target

@@ -17,11 +17,10 @@ from mav_pipeline.dataset.columns import schema
 from mav_pipeline.dataset.plan_file import to_table
 from mav_pipeline.matting.registry import BACKENDS
 from mav_pipeline.media.parquet import encode_table
-from mav_pipeline.planning import identity
+from mav_pipeline.planning import fingerprint
 from mav_pipeline.planning.code import code_version, versions
 from mav_pipeline.schema import FORMAT, BackendFacts, Plan, ShardSpec, Stamp
 from mav_pipeline.schema.errors import OutputError
-from mav_pipeline.schema.version import fingerprint
 from mav_pipeline.sources.registry import SOURCES
 from mav_pipeline.storage import Storage
 
@@ -91,8 +90,8 @@ class Prepared:
         """Of the set; None where a worker must resolve ``auto`` first."""
         if self.held_run is not None:
             return str(self.held_run["fingerprint"])
-        keys = identity.keys(self.config, self.weights)
-        return None if identity.AUTO in keys.values() else fingerprint(FORMAT, keys)
+        keys = fingerprint.keys_of(self.config, self.weights)
+        return None if fingerprint.AUTO in keys.values() else fingerprint.digest(FORMAT, keys)
 
     @uncollected()
     def begin(self, facts: BackendFacts | None = None) -> Begun:
@@ -109,7 +108,7 @@ class Prepared:
                 different build here meanwhile.
         """
         facts = facts or BackendFacts(weights=self.weights)
-        if differing := identity.changes(self.weights, facts.weights):
+        if differing := fingerprint.changes(self.weights, facts.weights):
             what = "; ".join(f"weights.{change}" for change in differing)
             raise OutputError(f"a worker has other weights than this process: {what}")
         settings: dict[str, Any] = dict(facts.settings)
@@ -120,18 +119,20 @@ class Prepared:
         elif not self.output.create(layout.RUN, json.dumps(run, sort_keys=True, indent=1).encode()):
             held = read_run(self.output)
             if held is not None and held["fingerprint"] != run["fingerprint"]:
-                refuse(self.output, identity.changes(held["keys"], run["keys"]))
+                refuse(self.output, fingerprint.changes(held["keys"], run["keys"]))
         return Begun(config, self._planned(run))
 
     def _check_worker(self, run: Mapping[str, Any], config: RunConfig, facts: BackendFacts) -> None:
         """Raises OutputError where a worker came to other settings than the set records."""
-        held = identity.held_keys(run)
-        unresolved = [key for key, value in held.items() if value == identity.AUTO]
-        found = identity.changes(held, identity.keys(config, facts.weights), besides=unresolved)
+        held = fingerprint.held_keys(run)
+        unresolved = [key for key, value in held.items() if value == fingerprint.AUTO]
+        found = fingerprint.changes(
+            held, fingerprint.keys_of(config, facts.weights), besides=unresolved
+        )
         if changes := [change for change in found if not change.is_code]:
             refuse(self.output, changes)
         now = {**_versions(config), **facts.versions}
-        moved = [change for change in identity.changes(run["versions"], now) if change.both]
+        moved = [change for change in fingerprint.changes(run["versions"], now) if change.both]
         for change in moved:
             if change.key != "mav_pipeline":
                 _log.warning("version of %s; bytes may differ", change)
@@ -165,10 +166,10 @@ def refuse(output: Storage, changes: Sequence[object], hint: str = "") -> NoRetu
 
 def _new_run(config: RunConfig, facts: BackendFacts, plan: Plan) -> dict[str, Any]:
     """The ``run.json`` of a new set."""
-    keys = identity.keys(config, facts.weights)
+    keys = fingerprint.keys_of(config, facts.weights)
     return {
         "format": FORMAT,
-        "fingerprint": fingerprint(FORMAT, keys),
+        "fingerprint": fingerprint.digest(FORMAT, keys),
         "keys": keys,
         "columns": schema().names,
         "config": config.to_mapping(),

@@ -26,7 +26,7 @@ from mav_pipeline.config import ReportConfig
 from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.built import BuiltSet
 from mav_pipeline.dataset.final import is_indexed
-from mav_pipeline.dataset.gates import read_gate
+from mav_pipeline.dataset.gate_files import read_gate
 from mav_pipeline.report.bounds import Limit, limits_of
 from mav_pipeline.report.charts import (
     PLOT_HEIGHT,

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from mav_pipeline.dataset.sample import alpha_frames, read_document, rgb_frames
-from mav_pipeline.dataset.shards import read_samples
+from mav_pipeline.dataset.shard_tar import read_samples
 from mav_pipeline.media.decode import decode_video
 from mav_pipeline.media.foreground import checkerboard, foreground, on_ground
 from mav_pipeline.media.masks import decode_rle, parse_rle

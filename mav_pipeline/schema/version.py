@@ -12,8 +12,6 @@ A set that an earlier version began is finished by it, or by a later one where n
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -81,16 +79,3 @@ def check_format(document: Mapping[str, Any], what: str) -> int:
             "install a later one"
         )
     return found
-
-
-def fingerprint(format_: int, keys: Mapping[str, Any]) -> str:
-    """sha256 hex of everything but the inputs that reaches a byte of a shard.
-
-    The inputs are held to ``plan.parquet`` file by file: hashed in here, their paths and times
-    would make the same clips in a tar, or after a repair, another set.
-
-    Args:
-        keys: of configuration, revisions and weights; see ``planning.identity``.
-    """
-    text = json.dumps({"format": format_, "keys": keys}, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()

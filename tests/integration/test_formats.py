@@ -14,7 +14,7 @@ import pytest
 
 from mav_pipeline.dataset.built import BuiltSet
 from mav_pipeline.dataset.manifest import SCHEMA
-from mav_pipeline.planning import identity
+from mav_pipeline.planning import fingerprint
 from mav_pipeline.schema import FORMAT
 from mav_pipeline.schema.errors import OutputError
 from mav_pipeline.storage import LocalStorage
@@ -132,7 +132,7 @@ def raised(request: pytest.FixtureRequest, sets: Path) -> tuple[Path, str]:
     if request.param.startswith("revision"):
         run["keys"][request.param] = 0
     elif request.param == "columns":
-        keys, columns = identity.held_keys(run), [*SCHEMA.names, "later"]
+        keys, columns = fingerprint.held_keys(run), [*SCHEMA.names, "later"]
         run |= {"format": FORMAT, "keys": keys, "columns": columns}
     path.write_text(json.dumps(run))
     return sets, request.param
@@ -195,7 +195,7 @@ def test_shards_of_two_versions_never_stand_in_one_set(sets: Path) -> None:
 
 def test_the_keys_of_format_1_are_those_that_this_version_asks_for(sets: Path) -> None:
     run = json.loads((sets / "half" / "run.json").read_text())
-    held = identity.held_keys(run)
+    held = fingerprint.held_keys(run)
     assert "matting.device" not in held
     assert "matting.device" in run["keys"]
     assert {held[f"revision.{what}"] for what in ("source", "matting", "scores")} == {1}

@@ -98,7 +98,7 @@ def test_the_lines_of_the_readme_run(undisturbed: tuple[Path, Any], tmp_path: Pa
 
 def test_the_readme_leads_from_a_clone_to_training(tmp_path: Path) -> None:
     clone = tmp_path / "clone"
-    for name in ("mav_pipeline", "conf", "examples"):
+    for name in ("mav_pipeline", "conf", "examples", "scripts"):
         shutil.copytree(REPOSITORY / name, clone / name)
     for name in ("Makefile", "pyproject.toml", "constraints.txt", "README.md"):
         shutil.copy2(REPOSITORY / name, clone)  # with its time: nothing is newer than .venv

@@ -21,7 +21,7 @@ from mav_pipeline.cli import load_config
 from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.built import BuiltSet
 from mav_pipeline.dataset.sample import decode_sample
-from mav_pipeline.dataset.shards import read_samples
+from mav_pipeline.dataset.shard_tar import read_samples
 from mav_pipeline.matting.registry import BACKENDS, open_backend
 from mav_pipeline.schema import SCORE_NAMES
 from mav_pipeline.schema.scores import SCORER_REVISION

@@ -20,7 +20,7 @@ from mav_pipeline.config import EvaluateConfig, VerifyConfig
 from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.built import BuiltSet
 from mav_pipeline.dataset.sample import decode_sample
-from mav_pipeline.dataset.shards import ShardTar, read_samples
+from mav_pipeline.dataset.shard_tar import ShardTar, read_samples
 from mav_pipeline.dataset.verify import verify
 from mav_pipeline.evaluate import Evaluation, Truth, evaluate
 from mav_pipeline.evaluate.metrics import METRICS, MetricSums

@@ -21,7 +21,7 @@ from mav_pipeline.dataset.final import finalize
 from mav_pipeline.dataset.manifest import decode_rows, encode_rows
 from mav_pipeline.dataset.regate import regate
 from mav_pipeline.dataset.sample import decode_sample, masks_of
-from mav_pipeline.dataset.shards import read_samples
+from mav_pipeline.dataset.shard_tar import read_samples
 from mav_pipeline.export import Exported, Target, export
 from mav_pipeline.schema import FORMAT
 from mav_pipeline.schema.errors import ConfigError, OutputError

@@ -19,7 +19,7 @@ from mav_pipeline.dataset.built import BuiltSet
 from mav_pipeline.dataset.final import finalize
 from mav_pipeline.dataset.regate import regate
 from mav_pipeline.dataset.sample import decode_sample, masks_of
-from mav_pipeline.dataset.shards import ShardTar, read_samples
+from mav_pipeline.dataset.shard_tar import ShardTar, read_samples
 from mav_pipeline.schema import SCORE_NAMES, Sample
 from mav_pipeline.schema.errors import ConfigError, MavError, OutputError
 from mav_pipeline.storage import LocalStorage

@@ -16,7 +16,7 @@ from mav_pipeline.config import QualityConfig, VerifyConfig
 from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.built import BuiltSet
 from mav_pipeline.dataset.final import finalize
-from mav_pipeline.dataset.gates import gates, read_gate
+from mav_pipeline.dataset.gate_files import gates, read_gate
 from mav_pipeline.dataset.regate import regate
 from mav_pipeline.dataset.verify import verify
 from mav_pipeline.schema import SCORE_NAMES

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch.utils.data import IterableDataset, get_worker_info
 from webdataset import filters
 
-from mav_pipeline.dataset.shards import read_samples
+from mav_pipeline.dataset.shard_tar import read_samples
 from mav_pipeline.schema import Frame
 from mav_pipeline.schema.errors import ConfigError, InputError, OutputError
 from mav_pipeline.storage import open_storage

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.built import read_run
-from mav_pipeline.dataset.gates import read_gate
+from mav_pipeline.dataset.gate_files import read_gate
 from mav_pipeline.dataset.manifest import decode_rows
 from mav_pipeline.schema import JUDGED, SCORE_NAMES
 from mav_pipeline.schema.errors import ConfigError, OutputError

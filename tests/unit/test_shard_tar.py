@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mav_pipeline.dataset.shards import ShardTar, read_samples
+from mav_pipeline.dataset.shard_tar import ShardTar, read_samples
 from mav_pipeline.schema import Sample
 
 SAMPLES = [

@@ -21,7 +21,7 @@ from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.manifest import decode_rows
 from mav_pipeline.dataset.receipts import read_receipt, sweep
 from mav_pipeline.dataset.sample import decode_sample
-from mav_pipeline.dataset.shards import read_samples
+from mav_pipeline.dataset.shard_tar import read_samples
 from mav_pipeline.media.masks import decode_rle
 from mav_pipeline.media.sizing import SizeRule
 from mav_pipeline.planning.plan import make_plan, select

@@ -1,7 +1,8 @@
-"""What makes two builds the same: the keys that reach bytes; and in what two differ. Pure."""
+"""The fingerprint of a build: the keys that reach bytes; and in what two builds differ. Pure."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
@@ -50,7 +51,7 @@ class Change:
         return f"{self.key}: was {self.was or 'unset'}, now {self.now or 'unset'}"
 
 
-def keys(config: RunConfig, weights: Mapping[str, str]) -> dict[str, Any]:
+def keys_of(config: RunConfig, weights: Mapping[str, str]) -> dict[str, Any]:
     """The flat keys that reach pixels or rows: configuration, revisions, hashes of weights."""
     found: dict[str, Any] = {
         **config.fingerprinted(),
@@ -60,6 +61,19 @@ def keys(config: RunConfig, weights: Mapping[str, str]) -> dict[str, Any]:
         **{f"weights.{name}": sha256 for name, sha256 in weights.items()},
     }
     return json.loads(json.dumps(found))  # type: ignore[no-any-return]
+
+
+def digest(format_: int, keys: Mapping[str, Any]) -> str:
+    """sha256 hex of everything but the inputs that reaches a byte of a shard.
+
+    The inputs are held to ``plan.parquet`` file by file: hashed in here, their paths and times
+    would make the same clips in a tar, or after a repair, another set.
+
+    Args:
+        keys: of configuration, revisions and weights; see ``keys_of``.
+    """
+    text = json.dumps({"format": format_, "keys": keys}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def held_keys(run: Mapping[str, Any]) -> dict[str, Any]:
