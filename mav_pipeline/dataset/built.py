@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from mav_pipeline.dataset import layout
+from mav_pipeline.dataset.columns import schema
 from mav_pipeline.dataset.manifest import SCHEMA, decode_rows
 from mav_pipeline.dataset.plan_file import from_table
 from mav_pipeline.dataset.receipts import decode_receipt, receipt_entries
@@ -51,6 +52,11 @@ class BuiltSet:
     def format(self) -> int:
         """Of the files; see ``schema.version``."""
         return format_of(self.run)
+
+    @property
+    def columns(self) -> list[str]:
+        """Of its rows, as the version that began it has them."""
+        return list(self.run.get("columns", schema(self.format).names))
 
     @property
     def keep_rejected(self) -> bool:

@@ -80,6 +80,11 @@ def decode_rows(data: bytes) -> pa.Table:
     return table.select(SCHEMA.names)
 
 
+def column_names(data: bytes) -> list[str]:
+    """The columns that a file of rows has itself. Raises pa.ArrowInvalid where it is no parquet."""
+    return list(decode_table(data).schema.names)
+
+
 def merge(parts: Iterable[bytes], format_: int) -> bytes:
     """One parquet file with the rows of all parts, in their order, with the columns of a format."""
     merged, columns = pa.BufferOutputStream(), schema(format_)

@@ -14,7 +14,7 @@ import pyarrow as pa
 from mav_pipeline.config import VerifyConfig
 from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.built import BuiltSet
-from mav_pipeline.dataset.manifest import decode_rows
+from mav_pipeline.dataset.manifest import column_names, decode_rows
 from mav_pipeline.dataset.receipts import read_receipt
 from mav_pipeline.dataset.sample import decode_sample
 from mav_pipeline.dataset.shard_tar import read_samples
@@ -107,10 +107,13 @@ def _shard(
         return
     path = layout.data(receipt.manifest.name)
     try:
-        rows = decode_rows(built.storage.read(path)).to_pylist()
+        data = built.storage.read(path)
+        rows = decode_rows(data).to_pylist()
     except (pa.ArrowInvalid, ValueError) as error:
         yield Finding(path, f"cannot be read: {error}")
         return
+    if column_names(data) != built.columns:
+        yield Finding(path, "its columns are not those of the set: another version wrote it")
     for what in _rows(shard, receipt, rows):
         yield Finding(path, what)
     if deep:

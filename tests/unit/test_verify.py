@@ -215,3 +215,13 @@ def test_cleaning_a_whole_set_removes_nothing(small_set: Path) -> None:
     before = sorted(path for path in small_set.rglob("*"))
     assert verified(small_set, clean=True).ok
     assert sorted(path for path in small_set.rglob("*")) == before
+
+
+def test_rows_of_another_version_are_a_finding(small_set: Path) -> None:
+    """However they came there: a build that would write them is refused."""
+    run = json.loads((small_set / "run.json").read_text())
+    run["columns"] = [*run["columns"], "later"]
+    (small_set / "run.json").write_text(json.dumps(run))
+    found = verify(LocalStorage(small_set), VerifyConfig(deep=False, clean=False))
+    assert len(found.findings) == found.shards["published"] == 3
+    assert all("another version wrote it" in finding.what for finding in found.findings)
