@@ -152,3 +152,24 @@ def test_a_key_of_another_group_option_may_be_given() -> None:
     assert load_config(["matting=closed_form", "matting.band_max=9"]).matting.band_max == 9
     with pytest.raises(ConfigError, match=r"unknown key matting\.band_max"):
         load_config(["matting=binary", "matting.band_max=9"])
+
+
+def test_former_keys_are_understood_with_a_word(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("WARNING"):
+        run = load_config(["gt.root=truth", "gt.layout=vhim60", "name=strict"])
+    assert (run.evaluate.root, run.evaluate.layout) == ("truth", "vhim60")
+    assert run.regate.name == "strict"
+    for old, new in (("gt.root", "evaluate.root"), ("name", "regate.name")):
+        assert f"{old} is called {new} now" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("export.format=previw", r"there is no export.format=previw .*did you mean 'preview'"),
+        ("evaluate.layout=vhim6", r"there is no evaluate.layout=vhim6 .*did you mean 'vhim60'"),
+    ],
+)
+def test_a_layout_that_there_is_not_is_named(override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_config([override])
