@@ -37,7 +37,7 @@ def test_a_slip_ends_with_2_and_a_way_out(root: Path, tmp_path: Path) -> None:
     for words, hint in (
         ((), "export.root is not set"),
         ((f"export.root={root}",), "name a new or an empty folder"),
-        ((f"export.root={tmp_path}/x", "export.format=vide"), "export.format must be videomama or"),
+        ((f"export.root={tmp_path}/x", "export.format=vide"), "did you mean 'videomama'?"),
         ((f"export.root={tmp_path}/x", "export.gate=none"), "has no gates/none.parquet"),
     ):
         done = mav("export", f"output.root={root}", *words)
