@@ -60,7 +60,7 @@ def clip(frames: int, height: int, width: int) -> LoadedClip:
         rles = tuple(encode_rle(mask) for mask in masks)
         masklets.append(Masklet(f"manual_{number:03d}", number, "manual", rles))
     size, indices = source_size(height, width), tuple(range(0, 4 * frames, 4))
-    clip = Clip("c", width, height, 24.0, indices, None, tuple(masklets), size, ())
+    clip = Clip("c", width, height, 24.0, indices, None, tuple(masklets), size)
     return LoadedClip(clip, pixels)
 
 

@@ -58,6 +58,7 @@ from mav_pipeline.schema import (
     Seams,
     ShardReceipt,
     Stamp,
+    read_content,
 )
 from mav_pipeline.schema.errors import ShardError
 from mav_pipeline.schema.interfaces import Discovery, MattingBackend, Sizing, Source
@@ -250,8 +251,14 @@ def memory_clip(
         environment="Indoor",
         masklets=masklets,
         size=source_size(height, width),
-        rgb=(("rgb.mp4", b"a video"),),
     )
+
+
+def stored_rgb(loaded: LoadedClip) -> dict[str, bytes]:
+    """What a sample of the clip stores as RGB, once all its frames were taken."""
+    for _ in loaded.frames:
+        pass
+    return {name: read_content(content) for name, content in loaded.rgb()}
 
 
 def frames_of(clip: Clip) -> Frames:

@@ -105,7 +105,7 @@ class ClipJob:
         clip, frames = loaded.clip, FrameTee(loaded.frames)
         wanted = [masklet for masklet in clip.masklets if masklet.problem is None]
         threads = {m.name: self._threads[n % len(self._threads)] for n, m in enumerate(wanted)}
-        matted = MattedClip(shard, clip, self._config, times, stamp, threads)
+        matted = MattedClip(shard, loaded, self._config, times, stamp, threads)
         looks = self._config.quality.scores == "full"
         try:
             for block in self._blocks(clip, frames, wanted, times):
@@ -164,13 +164,14 @@ class MattedClip:
     def __init__(
         self,
         shard: str,
-        clip: Clip,
+        loaded: LoadedClip,
         config: RunConfig,
         times: StageTimes,
         stamp: Stamp,
         threads: Mapping[str, _EncodingThread],
     ) -> None:
-        self._shard, self._clip, self._config, self._times = shard, clip, config, times
+        self._shard, self._loaded, self._config, self._times = shard, loaded, config, times
+        self._clip = clip = loaded.clip
         self._stamp, self._threads = stamp, threads
         self._own = {m.name: m.problem for m in clip.masklets if m.problem is not None}
         self._problems = dict(self._own)
@@ -226,7 +227,8 @@ class MattedClip:
         provenance = Provenance(
             fingerprint=self._stamp.fingerprint, backend=matting.name, seed=matting.seed
         )
-        return encode_sample(self._clip, stored, provenance, self._stamp.format)
+        rgb = self._loaded.rgb()
+        return encode_sample(self._clip, rgb, stored, provenance, self._stamp.format)
 
     def _finisher(self, masklet: Masklet) -> MaskletFinisher:
         if masklet.name not in self._finishers:

@@ -21,7 +21,7 @@ from mav_pipeline.dataset.manifest import Row, masklet_row
 from mav_pipeline.dataset.sample import StoredMasklet, alpha_writer
 from mav_pipeline.media.sizing import restore
 from mav_pipeline.quality import Scorer, judge
-from mav_pipeline.schema import AlphaFrame, Clip, Frame, Masklet, Matte, Seams
+from mav_pipeline.schema import AlphaFrame, Clip, Frame, Masklet, Matte, Seams, size_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class MaskletFinisher:
             "motion": self._scorer.motion,
             **verdict.scores,
             "windows": seams.count,
-            "alpha_bytes": sum(len(data) for _, data in members),
+            "alpha_bytes": sum(size_of(data) for _, data in members),
             "seed": self._config.matting.seed,
         }
         return Finished(

@@ -8,7 +8,7 @@ Holds one sample's bytes and one frame at a time, however large the set is.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,9 +18,9 @@ import pyarrow as pa
 from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.built import BuiltSet
 from mav_pipeline.dataset.sample import alpha_frames, masks_in, read_document, rgb_frames
-from mav_pipeline.dataset.shard_tar import read_samples
+from mav_pipeline.dataset.shard_tar import stored_samples
 from mav_pipeline.media.masks import decode_rle
-from mav_pipeline.schema import AlphaFrame, Frame, Mask
+from mav_pipeline.schema import AlphaFrame, Frame, Mask, Members
 from mav_pipeline.schema.document import SampleDocument
 from mav_pipeline.storage import open_storage
 
@@ -37,7 +37,7 @@ class StoredSample:
     """
 
     document: SampleDocument
-    members: Mapping[str, bytes]
+    members: Members
 
     @property
     def key(self) -> str:
@@ -97,12 +97,15 @@ class MattingSet:
             ValueError: a shard or the json in it is damaged.
         """
         for receipt in self._built.receipts().values():
-            with self._built.storage.open(layout.data(receipt.tar.name)) as stream:
-                for key, members in read_samples(stream, lambda k, _: keys is None or k in keys):
-                    sample = StoredSample(read_document(members), members)
-                    if sample.key != key:
-                        raise ValueError(f"sample {key} says that it is {sample.key}")
-                    yield sample
+            tar = layout.data(receipt.tar.name)
+            wanted = stored_samples(
+                self._built.storage, tar, lambda key, _: keys is None or key in keys
+            )
+            for key, members in wanted:
+                sample = StoredSample(read_document(members), members)
+                if sample.key != key:
+                    raise ValueError(f"sample {key} says that it is {sample.key}")
+                yield sample
 
 
 def open_set(root: str | Path, endpoint_url: str | None = None) -> MattingSet:

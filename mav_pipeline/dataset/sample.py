@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -13,7 +13,18 @@ from mav_pipeline.media.encode import AlphaEncoder
 from mav_pipeline.media.images import decode_image, decode_png, encode_png
 from mav_pipeline.media.masks import decode_rle, parse_rle
 from mav_pipeline.media.seek import decode_frames
-from mav_pipeline.schema import AlphaFrame, Clip, Frame, Masklet, Rle, Sample, Verdict
+from mav_pipeline.schema import (
+    AlphaFrame,
+    Clip,
+    Frame,
+    Masklet,
+    Member,
+    Members,
+    Rle,
+    Sample,
+    Verdict,
+    read_content,
+)
 from mav_pipeline.schema.document import (
     MaskletDocument,
     Provenance,
@@ -21,8 +32,6 @@ from mav_pipeline.schema.document import (
     rle_json,
 )
 from mav_pipeline.schema.scores import SCORE
-
-Member = tuple[str, bytes]
 
 
 class AlphaWriter(Protocol):
@@ -74,7 +83,11 @@ class StoredMasklet:
 
 
 def encode_sample(
-    clip: Clip, stored: Sequence[StoredMasklet], provenance: Provenance, format_: int
+    clip: Clip,
+    rgb: Sequence[Member],
+    stored: Sequence[StoredMasklet],
+    provenance: Provenance,
+    format_: int,
 ) -> Sample:
     """The members of one sample: json, RGB, then the masklets' alphas in their order."""
     document = SampleDocument(
@@ -89,7 +102,7 @@ def encode_sample(
         provenance=provenance,
     )
     alphas = [member for item in stored for member in item.alpha]
-    return Sample(clip.video_id, (("json", document.encode()), *clip.rgb, *alphas))
+    return Sample(clip.video_id, (("json", document.encode()), *rgb, *alphas))
 
 
 def _document(item: StoredMasklet, format_: int) -> MaskletDocument:
@@ -116,7 +129,7 @@ class DecodedMasklet:
     rles: tuple[Rle | None, ...]
 
 
-def decode_sample(members: Mapping[str, bytes]) -> tuple[SampleDocument, list[DecodedMasklet]]:
+def decode_sample(members: Members) -> tuple[SampleDocument, list[DecodedMasklet]]:
     """The json and the masklets of one sample, checked against each other.
 
     Args:
@@ -137,10 +150,10 @@ def decode_sample(members: Mapping[str, bytes]) -> tuple[SampleDocument, list[De
     return document, decoded
 
 
-def read_document(members: Mapping[str, bytes]) -> SampleDocument:
+def read_document(members: Members) -> SampleDocument:
     """The json of a sample. Raises ValueError where it is missing, or none of a sample."""
     try:
-        return SampleDocument.decode(members["json"])
+        return SampleDocument.decode(read_content(members["json"]))
     except KeyError as error:
         raise ValueError("the sample has no json") from error
 
@@ -152,7 +165,7 @@ def masks_in(document: SampleDocument, masklet: MaskletDocument) -> Iterator[Rle
 
 
 def _decoded(
-    document: SampleDocument, masklet: MaskletDocument, members: Mapping[str, bytes]
+    document: SampleDocument, masklet: MaskletDocument, members: Members
 ) -> DecodedMasklet:
     name, indices = masklet.name, document.frame_indices
     frames = [*alpha_frames(members, name, indices)]
@@ -179,7 +192,7 @@ def masks_of(masklet: DecodedMasklet) -> np.ndarray[Any, np.dtype[np.bool_]]:
 
 
 def alpha_frames(
-    members: Mapping[str, bytes],
+    members: Members,
     name: str,
     indices: Sequence[int],
     start: int = 0,
@@ -195,30 +208,30 @@ def alpha_frames(
         ValueError: a member is missing, or does not decode.
     """
     if (video := members.get(f"{name}.alpha.mkv")) is not None:
-        yield from decode_alpha(video, start, stop)
+        yield from decode_alpha(read_content(video), start, stop)
         return
     for index in indices[start:stop]:
         png = members.get(f"{name}.alpha.{index:05d}.png")
         if png is None:
             raise ValueError(f"alpha of {name} is missing: it has no frame {index}")
-        yield decode_png(png)
+        yield decode_png(read_content(png))
 
 
-def rgb_frames(members: Mapping[str, bytes], numbers: Sequence[int]) -> Iterator[Frame]:
+def rgb_frames(members: Members, numbers: Sequence[int]) -> Iterator[Frame]:
     """The (H, W, 3) RGB frames of a sample by ascending source frame numbers; decodes no other.
 
     Raises:
         ValueError: a member is missing, or does not decode.
     """
     if (video := members.get("rgb.mp4")) is not None:
-        yield from decode_frames(video, numbers)
+        yield from decode_frames(read_content(video), numbers)
         return
     for number in numbers:
         names = (f"rgb.{number:05d}.{kind}" for kind in ("jpg", "png"))
         image = next((members[name] for name in names if name in members), None)
         if image is None:
             raise ValueError(f"the sample has no RGB of frame {number}")
-        yield decode_image(image)
+        yield decode_image(read_content(image))
 
 
 def _step(indices: Sequence[int]) -> int:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.built import BuiltSet
 from mav_pipeline.dataset.sample import alpha_frames, read_document
-from mav_pipeline.dataset.shard_tar import read_samples
+from mav_pipeline.dataset.shard_tar import stored_samples
 from mav_pipeline.evaluate.metrics import MetricSums
 from mav_pipeline.evaluate.plot import draw
 from mav_pipeline.evaluate.result import Evaluation, MaskletMetrics
@@ -22,6 +22,7 @@ from mav_pipeline.evaluate.strata import (
     size_group,
 )
 from mav_pipeline.evaluate.truth import Truth
+from mav_pipeline.schema import Members
 from mav_pipeline.schema.document import MaskletDocument, SampleDocument
 from mav_pipeline.schema.errors import TruthError
 
@@ -42,9 +43,8 @@ def evaluate(built: BuiltSet, truth: Truth) -> Evaluation:
         path = layout.data(receipt.tar.name)
         _log.info("comparing %s", path)
         try:
-            with storage.open(path) as stream:
-                for key, members in read_samples(stream):
-                    comparison.sample(key, members)
+            for key, members in stored_samples(storage, path):
+                comparison.sample(key, members)
         except (FileNotFoundError, ValueError) as error:
             comparison.problem("alpha_unreadable", shard, f"{path}: {error}")
     comparison.look_for_the_others(built)
@@ -63,7 +63,7 @@ class _Comparison:
     def problem(self, kind: str, name: str, what: str) -> None:
         self.result.problems[kind][name] = what
 
-    def sample(self, key: str, members: Mapping[str, bytes]) -> None:
+    def sample(self, key: str, members: Members) -> None:
         """Compares the masklets of one sample."""
         try:
             sample = read_document(members)
@@ -93,7 +93,7 @@ class _Comparison:
         self,
         sample: SampleDocument,
         masklet: MaskletDocument,
-        members: Mapping[str, bytes],
+        members: Members,
         files: Mapping[int, str],
     ) -> None:
         name, indices, size = f"{sample.key}/{masklet.name}", sample.frame_indices, sample.shape

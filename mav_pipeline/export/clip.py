@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -13,7 +13,7 @@ from mav_pipeline.dataset.reader import StoredSample
 from mav_pipeline.dataset.sample import read_document, rgb_frames
 from mav_pipeline.media.decode import alpha_rate, video_frames
 from mav_pipeline.media.images import encode_jpeg
-from mav_pipeline.schema import AlphaFrame
+from mav_pipeline.schema import AlphaFrame, Members, read_content
 
 _PICTURE = re.compile(r"rgb\.(\d{5,})\.(?:jpg|png)")
 
@@ -29,7 +29,7 @@ class StoredClip(StoredSample):
     picked: Sequence[str]
 
     @classmethod
-    def open(cls, members: Mapping[str, bytes], picked: Sequence[str]) -> StoredClip:
+    def open(cls, members: Members, picked: Sequence[str]) -> StoredClip:
         """Raises ValueError where the json is none of a sample, or lacks one of ``picked``."""
         document = read_document(members)
         for name in picked:
@@ -53,7 +53,7 @@ class StoredClip(StoredSample):
         """
         video = self.members.get("rgb.mp4")
         if every and video is not None:
-            for number, frame in enumerate(video_frames(video)):
+            for number, frame in enumerate(video_frames(read_content(video))):
                 yield number, encode_jpeg(frame)
         elif video is not None:
             for number, frame in zip(self.indices, self.frames(), strict=True):
@@ -63,7 +63,12 @@ class StoredClip(StoredSample):
             stored = sorted(int(match[1]) for match in found if match)
             for number in stored if every else self.indices:
                 data = self.members.get(f"rgb.{number:05d}.jpg")
-                yield number, data or encode_jpeg(next(rgb_frames(self.members, [number])))
+                yield (
+                    number,
+                    read_content(data)
+                    if data
+                    else encode_jpeg(next(rgb_frames(self.members, [number]))),
+                )
 
     def mask_images(self, masklet: str) -> Iterator[AlphaFrame]:
         """(H, W) of each annotated frame: 255 in the mask the matte was made from, else 0."""

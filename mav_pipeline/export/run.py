@@ -15,11 +15,12 @@ from mav_pipeline.dataset.built import BuiltSet
 from mav_pipeline.dataset.final import is_indexed
 from mav_pipeline.dataset.gate_files import index_sha256, read_gate
 from mav_pipeline.dataset.manifest import decode_rows
-from mav_pipeline.dataset.shard_tar import read_samples
+from mav_pipeline.dataset.shard_tar import stored_samples
 from mav_pipeline.export.clip import StoredClip
 from mav_pipeline.export.layouts import EXPORT_LAYOUTS, File
 from mav_pipeline.export.target import Target
 from mav_pipeline.planning.plan import chosen, is_safe
+from mav_pipeline.schema import Members
 from mav_pipeline.schema.errors import ConfigError, InputError, OutputError
 
 _log = logging.getLogger(__name__)
@@ -144,6 +145,5 @@ def _shard(
         result.problems |= dict.fromkeys(left, f"the sample is not in {shard}")
 
 
-def _samples(built: BuiltSet, shard: str) -> Iterator[tuple[str, dict[str, bytes]]]:
-    with built.storage.open(layout.data(built.receipts()[shard].tar.name)) as stream:
-        yield from read_samples(stream)
+def _samples(built: BuiltSet, shard: str) -> Iterator[tuple[str, Members]]:
+    return stored_samples(built.storage, layout.data(built.receipts()[shard].tar.name))

@@ -15,13 +15,13 @@ import cv2
 import numpy as np
 
 from mav_pipeline.dataset.sample import alpha_frames, read_document, rgb_frames
-from mav_pipeline.dataset.shard_tar import read_samples
+from mav_pipeline.dataset.shard_tar import stored_samples
 from mav_pipeline.media.decode import decode_video
 from mav_pipeline.media.foreground import checkerboard, foreground, on_ground
 from mav_pipeline.media.masks import decode_rle, parse_rle
 from mav_pipeline.media.sizing import SizeRule, scale
 from mav_pipeline.report.choose import Choice
-from mav_pipeline.schema import AlphaFrame, Frame, Frames
+from mav_pipeline.schema import AlphaFrame, Frame, Frames, Members, read_content
 from mav_pipeline.schema.document import MaskletDocument
 from mav_pipeline.schema.errors import InputError
 from mav_pipeline.storage import Storage
@@ -86,13 +86,12 @@ def sheets(
                 wanted.setdefault(choice.key, []).append(choice)
         problem = f"the sample is not in {tars[shard]}"
         try:
-            with storage.open(tars[shard]) as stream:
-                for key, members in read_samples(stream):
-                    if key in wanted:
-                        made = reader.clip(members, wanted.pop(key))
-                        found.update((sheet.choice.name, sheet) for sheet in made)
-                    if not wanted:
-                        break
+            for key, members in stored_samples(storage, tars[shard]):
+                if key in wanted:
+                    made = reader.clip(members, wanted.pop(key))
+                    found.update((sheet.choice.name, sheet) for sheet in made)
+                if not wanted:
+                    break
         except (OSError, ValueError) as error:
             problem = f"{tars[shard]} cannot be read: {_cause(error)}"
         for choice in itertools.chain.from_iterable(wanted.values()):
@@ -105,7 +104,7 @@ class _Reader:
     frames: int
     max_pixels: int
 
-    def clip(self, members: Mapping[str, bytes], choices: Sequence[Choice]) -> list[Sheet]:
+    def clip(self, members: Members, choices: Sequence[Choice]) -> list[Sheet]:
         """Sheets of masklets of one sample, whose RGB is decoded once."""
         try:
             sample = _Sample(members)
@@ -121,7 +120,7 @@ class _Reader:
         if video is None:
             return None
         decoded = decode_video(
-            video,
+            read_content(video),
             step=sample.document.step,
             annotated=len(sample.numbers),
             sizing=sample.sizing,
@@ -150,7 +149,7 @@ class _Reader:
 class _Sample:
     """The members of a sample, decoded where somebody asks; all pixels at working size."""
 
-    def __init__(self, members: Mapping[str, bytes]) -> None:
+    def __init__(self, members: Members) -> None:
         self.members, self.document = members, read_document(members)
         self.numbers = self.document.frame_indices
         self.has_rgb = any(name.startswith("rgb.") for name in members)

@@ -3,6 +3,7 @@
     inputs      FileRef -> ClipRef -> ShardSpec
     mattes      LoadedClip (Clip + Masklets, frames) -> Matte -> Verdict
     document    SampleDocument, the json of a sample
+    content     bytes, or where a lot of them lies
     records     Sample -> ShardReceipt -> RunReport
 
 The tables that all else is made from stand here too: scores, statuses, reasons, errors, and what
@@ -12,6 +13,14 @@ other packages add to. Knows nothing of files, clouds, Ray or models.
 
 from __future__ import annotations
 
+from mav_pipeline.schema.content import (
+    Blob,
+    Content,
+    Members,
+    open_content,
+    read_content,
+    size_of,
+)
 from mav_pipeline.schema.inputs import (
     ClipMeasure,
     ClipRef,
@@ -32,6 +41,7 @@ from mav_pipeline.schema.mattes import (
     Masks,
     Matte,
     MatteFailure,
+    Member,
     Rle,
     Seams,
     Verdict,
@@ -68,10 +78,12 @@ __all__ = [
     "Alpha",
     "AlphaFrame",
     "BackendFacts",
+    "Blob",
     "Clip",
     "ClipMeasure",
     "ClipRef",
     "ClipStatus",
+    "Content",
     "DataFile",
     "FileRef",
     "Frame",
@@ -83,6 +95,8 @@ __all__ = [
     "Masks",
     "Matte",
     "MatteFailure",
+    "Member",
+    "Members",
     "Plan",
     "Problem",
     "ProblemStatus",
@@ -96,4 +110,7 @@ __all__ = [
     "Stamp",
     "Verdict",
     "WorkingSize",
+    "open_content",
+    "read_content",
+    "size_of",
 ]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mav_pipeline.schema.content import Content
 from mav_pipeline.schema.inputs import Problem
 from mav_pipeline.schema.statuses import MaskletStatus
 
@@ -52,6 +53,8 @@ class Masklet:
         rles: one a frame of ``Clip.frame_indices``; None where the object is invisible.
         size_bucket: the annotators' small / medium / large, where they gave one.
         problem: why it must not be matted (empty, speck, broken RLE).
+        annotated: one a frame too: whether anybody looked for the object there; None where that is
+            every frame. It is invisible where nobody did.
     """
 
     name: str
@@ -60,6 +63,7 @@ class Masklet:
     rles: tuple[Rle | None, ...]
     size_bucket: str | None = None
     problem: Problem | None = None
+    annotated: tuple[bool, ...] | None = None
 
     @property
     def visible(self) -> tuple[bool, ...]:
@@ -75,7 +79,6 @@ class Clip:
         fps: of the source video, not of the annotated frames.
         frame_indices: source frame number of each annotated frame.
         size: how the frames that a backend sees relate to the source pixels.
-        rgb: what the sample stores as RGB: (extension, bytes) members.
     """
 
     video_id: str
@@ -86,7 +89,10 @@ class Clip:
     environment: str | None
     masklets: tuple[Masklet, ...]
     size: WorkingSize
-    rgb: tuple[tuple[str, bytes], ...]
+
+
+#: A file of a sample: its extension, and what it holds.
+Member = tuple[str, Content]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +100,13 @@ class LoadedClip:
     """A clip, and its annotated frames in time order; they can be gone through once.
 
     Attributes:
-        frames: each (clip.size.pad_height, clip.size.pad_width, 3) RGB.
+        frames: each (clip.size.pad_height, clip.size.pad_width, 3) RGB, decoded as they are taken.
+        rgb: what the sample stores as RGB, in order; to be asked when all frames were taken.
     """
 
     clip: Clip
     frames: Iterable[Frame]
+    rgb: Callable[[], Sequence[Member]] = tuple
 
 
 @dataclass(frozen=True, slots=True)

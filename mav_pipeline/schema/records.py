@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from mav_pipeline.schema.mattes import Member
 from mav_pipeline.schema.version import FORMAT, check_format
 
 STAGES = ("decode", "matting", "score", "encode", "publish")
@@ -13,10 +14,10 @@ STAGES = ("decode", "matting", "score", "encode", "publish")
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One WebDataset sample: members are (extension, bytes) in the order they are stored."""
+    """One WebDataset sample: its members in the order in which they are stored."""
 
     key: str
-    members: tuple[tuple[str, bytes], ...]
+    members: tuple[Member, ...]
 
 
 @dataclass(frozen=True, slots=True)

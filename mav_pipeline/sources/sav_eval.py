@@ -150,9 +150,8 @@ class SavEval:
             environment=None,
             masklets=tuple(self._masklets(ref, indices, shape)),
             size=sizing(*shape),
-            rgb=() if self._rgb == "none" else tuple(rgb),
         )
-        return LoadedClip(clip, images)
+        return LoadedClip(clip, images, lambda: () if self._rgb == "none" else tuple(rgb))
 
     def _image(self, data: bytes, ref: FileRef) -> Frame:
         try:

@@ -18,7 +18,16 @@ from mav_pipeline.config import Rgb, SourceConfig
 from mav_pipeline.config.types import STRICT, Count
 from mav_pipeline.media.decode import DecodedVideo, decode_video
 from mav_pipeline.media.masks import parse_rle
-from mav_pipeline.schema import Clip, ClipMeasure, ClipRef, LoadedClip, Masklet, Plan, Problem
+from mav_pipeline.schema import (
+    Clip,
+    ClipMeasure,
+    ClipRef,
+    LoadedClip,
+    Masklet,
+    Member,
+    Plan,
+    Problem,
+)
 from mav_pipeline.schema.errors import InputError
 from mav_pipeline.schema.interfaces import Discovery, Sizing
 from mav_pipeline.sources import sav
@@ -153,9 +162,8 @@ class SavTrain:
             environment=annotations[0].environment,
             masklets=tuple(masklets),
             size=video.size,
-            rgb=self._members(data, video),
         )
-        return LoadedClip(clip, video.frames)
+        return LoadedClip(clip, video.frames, lambda: self._members(data, video))
 
     def _annotations(self, ref: ClipRef) -> tuple[list[_Annotation], int]:
         """The asked jsons of a clip, and how many frames they annotate."""
@@ -197,7 +205,7 @@ class SavTrain:
             masklets.append(screened(masklet, self._config))
         return masklets
 
-    def _members(self, data: bytes, video: DecodedVideo) -> tuple[tuple[str, bytes], ...]:
+    def _members(self, data: bytes, video: DecodedVideo) -> tuple[Member, ...]:
         if self._rgb == "source":
             return (("rgb.mp4", data),)
         return tuple(

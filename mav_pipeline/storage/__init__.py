@@ -15,13 +15,16 @@ from mav_pipeline.storage.local import LocalStorage
 from mav_pipeline.storage.location import open_output, open_storage
 from mav_pipeline.storage.names import Entry, Upload, is_temporary, temporary_name
 from mav_pipeline.storage.s3 import S3Storage
+from mav_pipeline.storage.spool import Spool, fetch_ref
 
 __all__ = [
     "Entry",
     "LocalStorage",
     "S3Storage",
+    "Spool",
     "Storage",
     "Upload",
+    "fetch_ref",
     "is_temporary",
     "open_output",
     "open_storage",

@@ -101,18 +101,25 @@ def read_ref(storage: Storage, ref: FileRef) -> bytes:
         InputError: it is gone, unreadable, shorter, or another version.
         OSError: the storage failed; may pass.
     """
+    return b"".join(read_pieces(storage, ref, ref.size))
+
+
+def read_pieces(storage: Storage, ref: FileRef, most: int) -> Iterator[bytes]:
+    """As ``read_ref``, in pieces of ``most`` bytes."""
 
     def wrong(reason: str, cause: str) -> InputError:
         return InputError(reason, f"{ref.label} {cause}", role=ref.role, stage="read")
 
-    try:
-        data = storage.read_range(ref.uri, ref.offset, ref.size, ref.version)
-    except ChangedError as error:
-        raise wrong("changed", "changed since the plan was made") from error
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
-        raise wrong("missing", "is gone since the plan was made") from error
-    except PermissionError as error:
-        raise wrong("unreadable", "may not be read") from error
-    if len(data) != ref.size:
-        raise wrong("truncated", f"ends after {len(data)} of {ref.size} bytes")
-    return data
+    for done in range(0, max(ref.size, 1), max(most, 1)):
+        count = min(most, ref.size - done)
+        try:
+            data = storage.read_range(ref.uri, ref.offset + done, count, ref.version)
+        except ChangedError as error:
+            raise wrong("changed", "changed since the plan was made") from error
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+            raise wrong("missing", "is gone since the plan was made") from error
+        except PermissionError as error:
+            raise wrong("unreadable", "may not be read") from error
+        if len(data) != count:
+            raise wrong("truncated", f"ends after {done + len(data)} of {ref.size} bytes")
+        yield data

@@ -20,7 +20,7 @@ def _clip(visible: list[bool]) -> tuple[Clip, np.ndarray]:
     masklet = Masklet("manual_000", 0, "manual", tuple(encode_rle(mask) for mask in masks))
     size = WorkingSize(4, 5, 8, 8)
     indices = tuple(range(0, 4 * len(visible), 4))
-    clip = Clip("sav_000001", 50, 40, 24.0, indices, None, (masklet,), size, ())
+    clip = Clip("sav_000001", 50, 40, 24.0, indices, None, (masklet,), size)
     return clip, masks
 
 

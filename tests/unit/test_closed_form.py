@@ -51,7 +51,7 @@ def _clip(frames: Sequence[np.ndarray], masklets: Sequence[Masklet], pad: int = 
     size = WorkingSize(height, width, height + pad, width + pad)
     indices = tuple(range(0, 4 * len(frames), 4))
     padded = np.stack([np.pad(f, ((0, pad), (0, pad), (0, 0)), mode="edge") for f in frames])
-    clip = Clip("sav_000001", width, height, 24.0, indices, None, tuple(masklets), size, ())
+    clip = Clip("sav_000001", width, height, 24.0, indices, None, tuple(masklets), size)
     return LoadedClip(clip, padded)
 
 

@@ -43,7 +43,7 @@ def sample(
             alpha = np.full((source.height, source.width), 100 + index if rle else 0, np.uint8)
             writer.write(change(alpha))
         stored.append(StoredMasklet(masklet, Verdict("accepted", (), SCORE_NAMES), writer.close()))
-    return encode_sample(source, stored, PROVENANCE, FORMAT)
+    return encode_sample(source, [("rgb.mp4", b"a video")], stored, PROVENANCE, FORMAT)
 
 
 def document_of(found: Sample) -> dict[str, Any]:

@@ -21,7 +21,17 @@ from mav_pipeline.sources.registry import open_source
 from mav_pipeline.sources.sav_eval import SavEval
 from mav_pipeline.sources.sav_train import SavTrain
 from mav_pipeline.storage import LocalStorage, read_ref
-from tests.fakes import NATIVE, config, jpeg, moving_box, pictures, png, write, write_clip
+from tests.fakes import (
+    NATIVE,
+    config,
+    jpeg,
+    moving_box,
+    pictures,
+    png,
+    stored_rgb,
+    write,
+    write_clip,
+)
 
 TRAIN = {"source.name": "sav_train", "source.masklets": "manual"}
 EVAL = {"source.name": "sav_eval", "source.masklets": "gt"}
@@ -131,7 +141,8 @@ def test_a_tar_gives_the_clips_that_its_folder_gives(
             tidy = prefix.removeprefix("./").replace("//./", "/")
             assert new.name == tidy + old.name
         if now.problem is None:
-            assert tarred.load(now, NATIVE).clip.rgb == loose.load(before, NATIVE).clip.rgb
+            both = tarred.load(now, NATIVE), loose.load(before, NATIVE)
+            assert stored_rgb(both[0]) == stored_rgb(both[1])
 
 
 def test_folders_and_tars_may_be_mixed_and_clips_come_from_all(

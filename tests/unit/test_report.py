@@ -105,8 +105,8 @@ class _Source:
         masklet = Masklet("manual_000", 0, "manual", tuple(encode_rle(mask) for mask in masks))
         frames = np.zeros((FRAMES, 8, 8, 3), np.uint8)
         size = WorkingSize(8, 8, 8, 8)
-        about = (ref.video_id, WIDTH, HEIGHT, 24.0, INDICES, None, (masklet,), size, self._rgb)
-        return LoadedClip(Clip(*about), frames)
+        about = (ref.video_id, WIDTH, HEIGHT, 24.0, INDICES, None, (masklet,), size)
+        return LoadedClip(Clip(*about), frames, lambda: self._rgb)
 
 
 def _build(

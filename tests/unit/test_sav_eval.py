@@ -13,7 +13,19 @@ from mav_pipeline.planning.plan import select
 from mav_pipeline.schema import Clip, ClipRef, Frame, LoadedClip, Mask
 from mav_pipeline.schema.errors import InputError
 from mav_pipeline.sources.registry import open_source
-from tests.fakes import HEIGHT, NATIVE, WIDTH, config, jpeg, level, moving_box, pictures, png, write
+from tests.fakes import (
+    HEIGHT,
+    NATIVE,
+    WIDTH,
+    config,
+    jpeg,
+    level,
+    moving_box,
+    pictures,
+    png,
+    stored_rgb,
+    write,
+)
 
 FIRST, SECOND = moving_box(3), moving_box(3, top=30, side=12)
 
@@ -35,6 +47,12 @@ def load(root: Path, rgb: str = "source", **keys: Any) -> Clip:
     loaded = found.load(ref, NATIVE)
     assert isinstance(loaded, LoadedClip)
     return loaded.clip
+
+
+def rgb_of(root: Path, rgb: str = "source") -> dict[str, bytes]:
+    """What a sample of the only clip under ``root`` stores as RGB."""
+    found = source(root, rgb)
+    return stored_rgb(found.load(found.discover().clips[0], NATIVE))
 
 
 def frames(root: Path) -> list[Frame]:
@@ -105,7 +123,7 @@ def test_sav_val_has_one_png_an_object_on_every_fourth_frame(tmp_path: Path) -> 
     assert (clip.video_id, clip.frame_indices, clip.fps) == ("sav_1", (0, 4, 8), 24.0)
     assert (clip.width, clip.height, clip.environment) == (WIDTH, HEIGHT, None)
     assert_masks(clip, {"gt_000": [*FIRST], "gt_003": [None, *SECOND[1:]]})
-    assert [name for name, _ in clip.rgb] == [f"rgb.{n:05d}.jpg" for n in range(9)]
+    assert [*rgb_of(tmp_path)] == [f"rgb.{n:05d}.jpg" for n in range(9)]
     for index, frame in zip(clip.frame_indices, frames(tmp_path), strict=True):
         assert np.abs(frame.astype(int) - level(index)).max() <= 3
 
@@ -149,19 +167,18 @@ def test_youtube_vos_numbers_every_fifth_frame(tmp_path: Path) -> None:
 def test_frames_may_be_png_and_are_stored_as_they_are(tmp_path: Path) -> None:
     write_frames(tmp_path / "JPEGImages" / "a", range(1), ".png")
     write(tmp_path / "Annotations" / "a" / "00000.png", png(labels(0), palette=True))
-    clip = load(tmp_path)
     np.testing.assert_array_equal(frames(tmp_path)[0], pictures(1)[0])
     data = (tmp_path / "JPEGImages" / "a" / "00000.png").read_bytes()
-    assert clip.rgb == (("rgb.00000.png", data),)
-    ((name, data),) = load(tmp_path, rgb="jpeg").rgb
+    assert rgb_of(tmp_path) == {"rgb.00000.png": data}
+    ((name, data),) = rgb_of(tmp_path, "jpeg").items()
     assert (name, data[:2]) == ("rgb.00000.jpg", b"\xff\xd8")
 
 
 def test_rgb_is_every_frame_or_the_annotated_ones_or_none(tmp_path: Path) -> None:
     sav_val(tmp_path)
-    names = [name for name, _ in load(tmp_path, rgb="jpeg").rgb]
+    names = [*rgb_of(tmp_path, "jpeg")]
     assert names == ["rgb.00000.jpg", "rgb.00004.jpg", "rgb.00008.jpg"]
-    assert load(tmp_path, rgb="none").rgb == ()
+    assert rgb_of(tmp_path, "none") == {}
 
 
 def test_several_clips_come_in_id_order_wherever_they_lie(tmp_path: Path) -> None:

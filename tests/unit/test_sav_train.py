@@ -26,6 +26,7 @@ from tests.fakes import (
     moving_box,
     pictures,
     rle,
+    stored_rgb,
     write,
     write_clip,
 )
@@ -59,6 +60,12 @@ def frames(root: Path) -> list[Frame]:
     """The annotated frames of the only clip under ``root``."""
     found = source(root)
     return [*found.load(found.discover().clips[0], NATIVE).frames]
+
+
+def rgb(root: Path) -> dict[str, bytes]:
+    """What a sample of the only clip under ``root`` stores as RGB."""
+    found = source(root)
+    return stored_rgb(found.load(found.discover().clips[0], NATIVE))
 
 
 def refused(root: Path, **keys: Any) -> InputError:
@@ -159,7 +166,7 @@ def test_a_clip_loads_with_its_annotated_frames_and_masks(tmp_path: Path) -> Non
     clip = load(tmp_path)
     assert (clip.video_id, clip.width, clip.height, clip.fps) == ("a", WIDTH, HEIGHT, 24.0)
     assert (clip.frame_indices, clip.environment) == ((0, 4, 8), "Indoor")
-    assert clip.rgb == (("rgb.mp4", video.read_bytes()),)
+    assert rgb(tmp_path) == {"rgb.mp4": video.read_bytes()}
     assert [masklet.name for masklet in clip.masklets] == ["manual_000", "manual_002"]
     for masklet, expected in zip(clip.masklets, masks.values(), strict=True):
         assert (masklet.kind, masklet.size_bucket, masklet.problem) == ("manual", "medium", None)
@@ -224,8 +231,7 @@ def test_rgb_is_what_the_output_asks_for(tmp_path: Path) -> None:
     ):
         run = config({"source.root": str(tmp_path), "output.rgb": kind})
         found = open_source(run)
-        clip = found.load(found.discover().clips[0], NATIVE).clip
-        assert [name for name, _ in clip.rgb] == names
+        assert [*stored_rgb(found.load(found.discover().clips[0], NATIVE))] == names
 
 
 # masks

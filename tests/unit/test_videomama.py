@@ -54,7 +54,7 @@ def clip_of(
     shape = (frames, size.pad_height, size.pad_width, 3)
     pixels = rng.integers(0, 255, shape, dtype=np.uint8)
     indices = tuple(range(0, 4 * frames, 4))
-    clip = Clip("c", WIDTH, HEIGHT, 24.0, indices, None, tuple(masklets), size, ())
+    clip = Clip("c", WIDTH, HEIGHT, 24.0, indices, None, tuple(masklets), size)
     return LoadedClip(clip, pixels)
 
 
@@ -91,7 +91,7 @@ def off_the_reference(folder: Path) -> int:
     shown = masklet(masks)
     count, height, width = masks.shape
     size = source_size(height, width)
-    clip = Clip("g", width, height, 24.0, tuple(range(count)), None, (shown,), size, ())
+    clip = Clip("g", width, height, 24.0, tuple(range(count)), None, (shown,), size)
     backend = opened((folder / "svd", folder / "videomama"), seed=seed)
     (alpha,) = alphas(backend, LoadedClip(clip, frames), [shown]).values()
     assert alpha.shape == expected.shape

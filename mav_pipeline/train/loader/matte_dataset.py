@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from torch.utils.data import IterableDataset, get_worker_info
 from webdataset import filters
 
-from mav_pipeline.dataset.shard_tar import read_samples
-from mav_pipeline.schema import Frame
+from mav_pipeline.dataset.shard_tar import stored_samples
+from mav_pipeline.schema import Frame, Members
 from mav_pipeline.schema.errors import ConfigError, InputError, OutputError
 from mav_pipeline.storage import open_storage
 from mav_pipeline.train.loader.backgrounds import Backgrounds
@@ -37,7 +37,7 @@ class _Found(NamedTuple):
     place: int
     item: Item
     tar: str
-    members: Mapping[str, bytes]
+    members: Members
 
 
 class MatteDataset(IterableDataset[MatteSample]):
@@ -174,12 +174,11 @@ class MatteDataset(IterableDataset[MatteSample]):
                 wanted[item.key].append((place, item))
                 parts[item.key].update(item.masklets)
             try:
-                with storage.open(tar) as stream:
-                    for key, members in read_samples(stream, _chosen(parts)):
-                        for place, item in wanted.pop(key):
-                            yield _Found(place, item, tar, members)
-                        if not wanted:
-                            break
+                for key, members in stored_samples(storage, tar, _chosen(parts)):
+                    for place, item in wanted.pop(key):
+                        yield _Found(place, item, tar, members)
+                    if not wanted:
+                        break
             except (FileNotFoundError, ValueError) as error:
                 raise self._broken(tar, error) from error
             if wanted:

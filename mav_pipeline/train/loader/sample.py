@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NotRequired, TypedDict
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mav_pipeline.dataset.sample import alpha_frames, read_document, rgb_frames
 from mav_pipeline.media.masks import decode_rle, parse_rle
-from mav_pipeline.schema import SCORE_NAMES, Alpha, Frames, Mask, Masks
+from mav_pipeline.schema import SCORE_NAMES, Alpha, Frames, Mask, Masks, Members
 from mav_pipeline.schema.document import MaskletDocument
 from mav_pipeline.train.loader.backgrounds import Backgrounds, composite, resize
 from mav_pipeline.train.loader.order import crop_start, crop_window
@@ -66,7 +66,7 @@ class SampleMaker:
 
     def make(
         self,
-        members: Mapping[str, bytes],
+        members: Members,
         masklets: Sequence[str],
         random: np.random.Generator,
     ) -> MatteSample:
