@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 from mav_pipeline.build.frames import FrameTee
 from mav_pipeline.build.masklet import Finished, MaskletFinisher
+from mav_pipeline.build.problems import reading_problem
+from mav_pipeline.build.reach import Reach
 from mav_pipeline.build.timing import StageTimes
 from mav_pipeline.config import RunConfig
-from mav_pipeline.dataset.manifest import Row, masklet_row, problem_values
+from mav_pipeline.dataset.manifest import Row, clip_row, masklet_row, problem_values
 from mav_pipeline.dataset.sample import StoredMasklet, encode_sample
 from mav_pipeline.schema import (
     Clip,
@@ -101,33 +104,56 @@ class ClipJob:
             thread.close()
 
     def matte(self, shard: str, loaded: LoadedClip, times: StageTimes, stamp: Stamp) -> MattedClip:
-        """Mattes a clip; what it returns may still be scored and encoded."""
-        clip, frames = loaded.clip, FrameTee(loaded.frames)
+        """Mattes a clip; what it returns may still be scored and encoded.
+
+        Raises:
+            Exception: whatever may pass of what reading the frames or matting them raised.
+        """
+        clip = loaded.clip
+        frames = FrameTee(loaded.frames, keep=self._config.quality.scores == "full")
+        matted = MattedClip(shard, loaded, self._config, times, stamp, self._threads)
+        problem = None
+        try:
+            problem = self._run(clip, frames, matted, times)
+            frames.finish()
+        except Exception:
+            if frames.error is None:
+                raise
+        if frames.error is not None:
+            matted.fail(reading_problem(frames.error, clip.video_id, self._reasons))
+        elif problem is not None:
+            matted.fail_masklets(problem)
+        return matted
+
+    def _run(
+        self, clip: Clip, frames: FrameTee, matted: MattedClip, times: StageTimes
+    ) -> Problem | None:
+        """Gives the blocks of alpha to ``matted``; what went wrong with all masklets, if it did."""
         wanted = [masklet for masklet in clip.masklets if masklet.problem is None]
-        threads = {m.name: self._threads[n % len(self._threads)] for n, m in enumerate(wanted)}
-        matted = MattedClip(shard, loaded, self._config, times, stamp, threads)
+        reach = Reach(wanted, len(clip.frame_indices))
         looks = self._config.quality.scores == "full"
         try:
             for block in self._blocks(clip, frames, wanted, times):
                 masklet = block.masklet
                 if isinstance(block, MatteFailure):
                     self._check_reason(block.reason)
-                    problem = Problem("failed", block.reason, f"matting: {block.cause}")
-                    matted.fail(masklet, problem)
+                    reach.end(masklet)
+                    cause = f"matting: {block.cause}"
+                    matted.fail_masklet(masklet, Problem("failed", block.reason, cause))
                     continue
                 self._check_reason(block.note)
                 stop = block.start + len(block.alpha)
                 matted.add(block, frames.under(block.start, stop) if looks else None)
                 # An encoder is tens of MB: it goes with the last visible frame, not with the clip.
-                if not any(masklet.visible[stop:]):
+                if reach.advance(masklet, stop):
                     matted.end(masklet, self._backend.seams(masklet))
+                frames.release(reach.low)
         except (BackendError, InputError, *_OF_THE_CLIP) as error:
-            matted.fail_all(self._problem(clip, error))
-            return matted
+            return self._problem(clip, error)
         for masklet in wanted:
             if matted.lacks(masklet):
                 matted.end(masklet, self._backend.seams(masklet))
-        return matted
+        return None
 
     def _blocks(
         self, clip: Clip, frames: FrameTee, wanted: Sequence[Masklet], times: StageTimes
@@ -158,7 +184,7 @@ class MattedClip:
     """A clip whose alpha is made, while threads score and encode it.
 
     Args:
-        threads: of each masklet that is matted, by its name.
+        threads: each takes every so many-th of the masklets that are matted.
     """
 
     def __init__(
@@ -168,21 +194,25 @@ class MattedClip:
         config: RunConfig,
         times: StageTimes,
         stamp: Stamp,
-        threads: Mapping[str, _EncodingThread],
+        threads: Sequence[_EncodingThread],
     ) -> None:
         self._shard, self._loaded, self._config, self._times = shard, loaded, config, times
-        self._clip = clip = loaded.clip
-        self._stamp, self._threads = stamp, threads
-        self._own = {m.name: m.problem for m in clip.masklets if m.problem is not None}
+        self._clip, self._stamp = loaded.clip, stamp
+        self._own = {m.name: m.problem for m in self._clip.masklets if m.problem is not None}
+        wanted = [masklet.name for masklet in self._clip.masklets if masklet.problem is None]
+        self._threads = {name: threads[n % len(threads)] for n, name in enumerate(wanted)}
+        self._problem: Problem | None = None
         self._problems = dict(self._own)
         self._finishers: dict[str, MaskletFinisher] = {}
-        self._adding: list[Future[None]] = []
+        self._adding: deque[Future[None]] = deque()
         self._ending: dict[str, Future[Finished]] = {}
 
     def add(self, block: Matte, under: Sequence[Frame] | None) -> None:
         """Gives a block, and the frames under it where scores look at them, to its thread."""
         finisher, thread = self._finisher(block.masklet), self._threads[block.masklet.name]
         self._adding.append(thread.submit(finisher.add, block, under))
+        while self._adding and self._adding[0].done():
+            self._adding.popleft().result()
 
     def end(self, masklet: Masklet, seams: Seams) -> None:
         """No block of this masklet comes any more."""
@@ -190,15 +220,19 @@ class MattedClip:
         del self._finishers[masklet.name]
         self._ending[masklet.name] = thread.submit(finisher.close, self._shard, seams)
 
-    def fail(self, masklet: Masklet, problem: Problem) -> None:
+    def fail(self, problem: Problem) -> None:
+        """The clip cannot be read after all: it has one row and no masklets."""
+        self._problem = problem
+        self._forget()
+
+    def fail_masklet(self, masklet: Masklet, problem: Problem) -> None:
         """This masklet has no alpha."""
         self._problems[masklet.name] = problem
 
-    def fail_all(self, problem: Problem) -> None:
+    def fail_masklets(self, problem: Problem) -> None:
         """No masklet has alpha; one that must not be matted keeps its own problem."""
         self._problems = {m.name: self._own.get(m.name, problem) for m in self._clip.masklets}
-        self._finishers.clear()
-        self._adding.clear()
+        self._forget()
 
     def lacks(self, masklet: Masklet) -> bool:
         """Whether neither an end nor a problem of this masklet is known."""
@@ -206,6 +240,9 @@ class MattedClip:
 
     def result(self) -> ClipOutcome:
         """Waits for the threads."""
+        if self._problem is not None:
+            row = clip_row(self._clip.video_id, self._shard, self._problem)
+            return ClipOutcome(self._problem.status, [row])
         for task in self._adding:
             task.result()
         rows: list[Row] = []
@@ -221,6 +258,11 @@ class MattedClip:
             if finished.stored is not None:
                 stored.append(finished.stored)
         return ClipOutcome("published", rows, self._sample(stored) if stored else None, frames)
+
+    def _forget(self) -> None:
+        self._finishers.clear()
+        self._adding.clear()
+        self._ending.clear()
 
     def _sample(self, stored: Sequence[StoredMasklet]) -> Sample:
         matting = self._config.matting

@@ -16,11 +16,11 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from mav_pipeline.build.clip import ClipJob, ClipOutcome, MattedClip
+from mav_pipeline.build.loading import ClipLoader, Loading
 from mav_pipeline.build.record import Progress, ShardRecord, data_file
 from mav_pipeline.build.timing import StageTimes, stage_of
 from mav_pipeline.config import RunConfig
@@ -31,31 +31,21 @@ from mav_pipeline.dataset.shard_tar import ShardTar
 from mav_pipeline.planning.code import versions
 from mav_pipeline.schema import (
     BackendFacts,
-    ClipRef,
-    LoadedClip,
     Problem,
     ShardReceipt,
     ShardSpec,
     Stamp,
 )
 from mav_pipeline.schema.errors import (
-    InputError,
     Interrupted,
-    MavError,
     ShardError,
     TransientError,
 )
 from mav_pipeline.schema.interfaces import MattingBackend, Source
-from mav_pipeline.schema.reasons import Reason, known
+from mav_pipeline.schema.reasons import Reason
 from mav_pipeline.storage import Storage
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class _Loading:
-    ref: ClipRef
-    future: Future[LoadedClip | Problem]
 
 
 class ShardBuilder:
@@ -76,14 +66,14 @@ class ShardBuilder:
         reasons: Sequence[Reason] = (),
         packages: Sequence[str] = (),
     ) -> None:
-        self._config, self._source, self._backend, self._output = config, source, backend, output
-        self._packages, self._reasons = packages, reasons
-        self._rule = config.matting.size_rule(backend.multiple)
+        self._config, self._backend, self._output = config, backend, output
+        self._packages = packages
         self._loading, self._matting = threading.Lock(), threading.Lock()
         self._stop = threading.Event()
         self._progress, self._counting = Progress(), threading.Lock()
         self._times = StageTimes()
-        self._loader = ThreadPoolExecutor(1, thread_name_prefix="mav-load")
+        rule = config.matting.size_rule(backend.multiple)
+        self._loader = ClipLoader(source, rule, reasons, self._check)
         self._clip_job = ClipJob(config=config, backend=backend, reasons=reasons, check=self._check)
 
     def setup(self) -> BackendFacts:
@@ -95,7 +85,7 @@ class ShardBuilder:
     def close(self) -> None:
         """Stops the threads and frees the backend."""
         self.stop()
-        self._loader.shutdown(cancel_futures=True)
+        self._loader.close()
         self._clip_job.close()
         self._backend.close()
 
@@ -189,71 +179,43 @@ class ShardBuilder:
         """Outcomes in plan order; no two clips are in the process at once."""
         with self._loading, self._matting:
             for ref in shard.spec.clips:
-                yield self._begun(shard, ref, self._loaded(shard, ref)).result()
-
-    def _begun(
-        self, shard: ShardRecord, ref: ClipRef, loaded: LoadedClip | Problem
-    ) -> MattedClip | ClipOutcome:
-        """Mattes a loaded clip; its ``result`` waits for the rest."""
-        if isinstance(loaded, Problem):
-            row = clip_row(ref.video_id, shard.spec.name, loaded)
-            return ClipOutcome(loaded.status, [row])
-        return self._clip_job.matte(shard.spec.name, loaded, shard.times, shard.stamp)
+                with contextlib.closing(self._loader.load(ref, shard.times)) as now:
+                    outcome = self._begun(shard, now).result()
+                yield outcome
 
     def _clips(self, shard: ShardRecord) -> Generator[ClipOutcome]:
         """Outcomes in plan order: one clip loads and one finishes while one is matted."""
-        refs = shard.spec.clips
+        refs = deque(shard.spec.clips)
         finishing: deque[MattedClip | ClipOutcome] = deque()
         with contextlib.ExitStack() as loading, contextlib.ExitStack() as matting:
             loading.enter_context(self._loading)
-            ahead = self._load(shard, refs[0])
-            matting.enter_context(self._matting)
-            for number in range(len(refs)):
-                now, ahead = ahead, self._load(shard, *refs[number + 1 : number + 2])
-                if number + 1 == len(refs):
-                    loading.close()
-                assert now is not None
-                finishing.append(self._begun(shard, now.ref, now.future.result()))
-                if len(finishing) > 1:
-                    yield finishing.popleft().result()
+            ahead = self._loader.load(refs.popleft(), shard.times)
+            try:
+                matting.enter_context(self._matting)
+                while True:
+                    with contextlib.closing(ahead) as now:
+                        if refs:
+                            ahead = self._loader.load(refs.popleft(), shard.times)
+                        else:
+                            loading.close()
+                        finishing.append(self._begun(shard, now))
+                    if len(finishing) > 1:
+                        yield finishing.popleft().result()
+                    if ahead is now:
+                        break
+            finally:
+                ahead.close()
             matting.close()
             while finishing:
                 yield finishing.popleft().result()
 
-    def _load(self, shard: ShardRecord, ref: ClipRef | None = None) -> _Loading | None:
-        if ref is None:
-            return None
-        self._check()
-        return _Loading(ref, self._loader.submit(self._loaded, shard, ref))
-
-    def _loaded(self, shard: ShardRecord, ref: ClipRef) -> LoadedClip | Problem:
-        if ref.problem is not None:
-            return self._listed(ref.problem)
-        try:
-            self._check()
-            with shard.times.stage("decode"):
-                loaded = self._source.load(ref, self._rule)
-            for masklet in loaded.clip.masklets:
-                if masklet.problem is not None and self._listed(masklet.problem) != masklet.problem:
-                    return self._listed(masklet.problem)
-            if not loaded.clip.masklets:
-                return Problem("skipped", "no_masklets", "masks of the clip: there is no object")
-            return loaded
-        except InputError as error:
-            return self._listed(Problem(error.status, error.reason, str(error)))
-        except (OSError, MemoryError, MavError):
-            raise
-        except Exception as error:  # noqa: BLE001 whatever a library makes of strange input is a row
-            _log.exception("clip %s: unexpected error while it was read", ref.video_id)
-            cause = f"decode of video: {type(error).__name__}: {error}"
-            return Problem("failed", "unexpected", cause)
-
-    def _listed(self, problem: Problem) -> Problem:
-        """The problem, or that it has a reason which stands in no table."""
-        if known(problem.reason, self._reasons):
-            return problem
-        cause = f"{problem.message}; its reason {problem.reason!r} is in no table"
-        return Problem("failed", "unexpected", cause)
+    def _begun(self, shard: ShardRecord, loading: Loading) -> MattedClip | ClipOutcome:
+        """Mattes a clip when it is loaded; its ``result`` waits for the rest."""
+        loaded = loading.result()
+        if isinstance(loaded, Problem):
+            row = clip_row(loading.ref.video_id, shard.spec.name, loaded)
+            return ClipOutcome(loaded.status, [row])
+        return self._clip_job.matte(shard.spec.name, loaded, shard.times, shard.stamp)
 
     def _take(self, shard: ShardRecord, outcome: ClipOutcome, tar: ShardTar) -> None:
         if outcome.sample is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -15,7 +16,7 @@ from mav_pipeline.schema import Clip, Frame, Masklet, Matte, Seams
 
 
 class BinaryBackend:
-    """Alpha is 255 on the mask and 0 elsewhere; never looks at the frames."""
+    """Alpha is 255 on the mask and 0 elsewhere; does not look at the frames."""
 
     multiple = 1
 
@@ -35,6 +36,8 @@ class BinaryBackend:
         size = source_size(clip.height, clip.width)
         count = len(clip.frame_indices)
         for first in range(0, count, BLOCK):
+            for _ in itertools.islice(frames, BLOCK):
+                pass  # taken all the same, so that nobody holds them
             for block in blocks(masklets, first, min(first + BLOCK, count)):
                 alpha = np.zeros((len(block.rles), clip.height, clip.width), np.uint8)
                 for row, rle in zip(alpha, block.rles, strict=True):

@@ -28,5 +28,6 @@ class Block:
 def blocks(masklets: Sequence[Masklet], first: int, last: int) -> Iterator[Block]:
     """The runs of visible frames that each masklet has among frames [first, last)."""
     for masklet in masklets:
-        for start, stop in visible_spans(masklet.visible[first:last]):
+        visible = [rle is not None for rle in masklet.rles[first:last]]
+        for start, stop in visible_spans(visible):
             yield Block(masklet, first + start, first + stop)
