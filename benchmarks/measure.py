@@ -18,9 +18,10 @@ import numpy as np
 from mav_pipeline.config import RunConfig
 from mav_pipeline.evaluate.metrics import MetricSums
 from mav_pipeline.matting.registry import open_backend
-from mav_pipeline.media.decode import alpha_rate, decode_video
+from mav_pipeline.media.decode import alpha_rate
 from mav_pipeline.media.encode import AlphaEncoder
 from mav_pipeline.media.masks import decode_rle
+from mav_pipeline.media.video import annotated_frames, probe_video
 from mav_pipeline.planning.preflight import prepare
 from mav_pipeline.runtime.driver import run_shards
 from mav_pipeline.runtime.local import LocalPool
@@ -198,14 +199,11 @@ def _decode_encode(
     settings: RunConfig, source: Path, ref: ClipRef, masks: list[list[np.ndarray | None]]
 ) -> int:
     (video,) = ref.role("video")
-    decoded = decode_video(
-        (source / video.uri).read_bytes(),
-        step=4,
-        annotated=len(masks[0]),
-        sizing=settings.matting.size_rule(1),
-        max_pixels=10**8,
-        jpegs=False,
-    )
+    data = (source / video.uri).read_bytes()
+    decoded = probe_video(data, step=4, annotated=len(masks[0]), max_pixels=10**8)
+    size = settings.matting.size_rule(1)(decoded.height, decoded.width)
+    for _ in annotated_frames(data, decoded, size):
+        pass
     frames = 0
     empty = np.zeros((decoded.height, decoded.width), np.uint8)
     for shown in masks:

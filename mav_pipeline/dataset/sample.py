@@ -208,7 +208,7 @@ def alpha_frames(
         ValueError: a member is missing, or does not decode.
     """
     if (video := members.get(f"{name}.alpha.mkv")) is not None:
-        yield from decode_alpha(read_content(video), start, stop)
+        yield from decode_alpha(video, start, stop)
         return
     for index in indices[start:stop]:
         png = members.get(f"{name}.alpha.{index:05d}.png")
@@ -224,7 +224,7 @@ def rgb_frames(members: Members, numbers: Sequence[int]) -> Iterator[Frame]:
         ValueError: a member is missing, or does not decode.
     """
     if (video := members.get("rgb.mp4")) is not None:
-        yield from decode_frames(read_content(video), numbers)
+        yield from decode_frames(video, numbers)
         return
     for number in numbers:
         names = (f"rgb.{number:05d}.{kind}" for kind in ("jpg", "png"))

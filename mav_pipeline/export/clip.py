@@ -53,7 +53,7 @@ class StoredClip(StoredSample):
         """
         video = self.members.get("rgb.mp4")
         if every and video is not None:
-            for number, frame in enumerate(video_frames(read_content(video))):
+            for number, frame in enumerate(video_frames(video)):
                 yield number, encode_jpeg(frame)
         elif video is not None:
             for number, frame in zip(self.indices, self.frames(), strict=True):

@@ -16,12 +16,12 @@ import numpy as np
 
 from mav_pipeline.dataset.sample import alpha_frames, read_document, rgb_frames
 from mav_pipeline.dataset.shard_tar import stored_samples
-from mav_pipeline.media.decode import decode_video
 from mav_pipeline.media.foreground import checkerboard, foreground, on_ground
 from mav_pipeline.media.masks import decode_rle, parse_rle
 from mav_pipeline.media.sizing import SizeRule, scale
+from mav_pipeline.media.video import annotated_frames, probe_video
 from mav_pipeline.report.choose import Choice
-from mav_pipeline.schema import AlphaFrame, Frame, Frames, Members, read_content
+from mav_pipeline.schema import AlphaFrame, Frame, Members
 from mav_pipeline.schema.document import MaskletDocument
 from mav_pipeline.schema.errors import InputError
 from mav_pipeline.storage import Storage
@@ -114,24 +114,23 @@ class _Reader:
             problem = f"the sample cannot be decoded: {_cause(error)}"
             return [Sheet(choice, problem=problem) for choice in choices]
 
-    def _rgb(self, sample: _Sample) -> Frames | None:
+    def _rgb(self, sample: _Sample) -> Sequence[Frame] | None:
         """The video's annotated frames at working size; None where RGB is stored otherwise."""
         video = sample.members.get("rgb.mp4")
         if video is None:
             return None
-        decoded = decode_video(
-            read_content(video),
+        facts = probe_video(
+            video,
             step=sample.document.step,
             annotated=len(sample.numbers),
-            sizing=sample.sizing,
             max_pixels=self.max_pixels,
-            jpegs=False,
         )
-        if decoded.indices != sample.numbers:
+        if facts.indices != sample.numbers:
             raise ValueError("rgb.mp4 has other frames than the json names")
-        return decoded.frames
+        size = sample.sizing(facts.height, facts.width)
+        return [*annotated_frames(video, facts, size)]
 
-    def _sheet(self, sample: _Sample, rgb: Frames | None, choice: Choice) -> Sheet:
+    def _sheet(self, sample: _Sample, rgb: Sequence[Frame] | None, choice: Choice) -> Sheet:
         masklet = sample.document.masklet(choice.masklet)
         visible = [place for place, shown in enumerate(masklet.visible) if shown]
         count = min(self.frames, len(visible))

@@ -11,6 +11,7 @@ MavError
   ChangedError       a file is another version than was asked for (an OSError too)
   PassingError       a request broke off or met another: asked again (an OSError too)
   DamageError        an archive is not whole: its clips have failed rows
+  VideoError         a video cannot be decoded or shown (a ValueError too)
   TruthError         a frame of truth cannot be compared: a problem of the evaluation
   Interrupted        somebody asked us to stop: exit 130, resumable
 
@@ -133,6 +134,22 @@ class PassingError(MavError, OSError):
 
 class DamageError(MavError):
     """Says why an archive is not whole."""
+
+
+class VideoError(MavError, ValueError):
+    """Says what is wrong with a video.
+
+    Args:
+        reason: slug of ``schema.reasons``.
+        cause: what was found: no address, path or time, the same at each reading.
+    """
+
+    def __init__(self, reason: str, cause: str) -> None:
+        super().__init__(reason, cause)
+        self.reason, self.cause = reason, cause
+
+    def __str__(self) -> str:
+        return self.cause
 
 
 class TruthError(MavError):

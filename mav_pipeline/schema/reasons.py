@@ -43,6 +43,7 @@ REASONS = (
     Reason("empty", "input", "a file has no bytes; of a masklet: seen on no frame", _REPAIR),
     # decoding
     Reason("corrupt", "input", "a video or an image cannot be decoded", _REPAIR),
+    Reason("rotation", "input", "it is shown at an angle that is no right one", "turn its pixels"),
     Reason("size_changes", "input", "its frames are not all of one size", "split the clip"),
     Reason("too_small", "input", "a side has fewer than 16 pixels", "leave it out"),
     Reason("frame_count", "input", "video and annotation differ in frames", "source.frame_step"),

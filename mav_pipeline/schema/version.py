@@ -29,6 +29,7 @@ CHANGES: Mapping[int, tuple[str, ...]] = {
         "`run.json` names the columns of rows, the revisions of source, backend and scorer, who is "
         "to be credited, and the resolved `matting.device` and `matting.dtype`",
         "the fingerprint covers the keys of the chosen source and backend alone, and the revisions",
+        "FFV1 alpha is tagged as full range; its pixels are the same",
     ),
 }
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass as plain_dataclass
 from typing import Any, Literal
 
@@ -16,8 +17,8 @@ from pydantic.dataclasses import dataclass
 
 from mav_pipeline.config import Rgb, SourceConfig
 from mav_pipeline.config.types import STRICT, Count
-from mav_pipeline.media.decode import DecodedVideo, decode_video
 from mav_pipeline.media.masks import parse_rle
+from mav_pipeline.media.video import annotated_frames, probe_video
 from mav_pipeline.schema import (
     Clip,
     ClipMeasure,
@@ -143,15 +144,17 @@ class SavTrain:
         """See ``Source.load``."""
         annotations, count = self._annotations(ref)
         data = read_ref(self._storage, ref.role("video")[0])
-        video = decode_video(
+        video = probe_video(
             data,
             step=self._config.frame_step,
             annotated=count,
-            sizing=sizing,
             max_pixels=self._config.max_pixels,
-            jpegs=self._rgb == "jpeg",
         )
         height, width, count = video.height, video.width, len(video.indices)
+        size = sizing(height, width)
+        jpegs: dict[int, bytes] = {}
+        jpeg = jpegs.__setitem__ if self._rgb == "jpeg" else None
+        frames = [*annotated_frames(data, video, size, jpeg=jpeg)]
         masklets = [m for a in annotations for m in self._masklets(a, height, width, count)]
         clip = Clip(
             video_id=ref.video_id,
@@ -161,9 +164,9 @@ class SavTrain:
             frame_indices=video.indices,
             environment=annotations[0].environment,
             masklets=tuple(masklets),
-            size=video.size,
+            size=size,
         )
-        return LoadedClip(clip, video.frames, lambda: self._members(data, video))
+        return LoadedClip(clip, frames, lambda: self._members(data, jpegs))
 
     def _annotations(self, ref: ClipRef) -> tuple[list[_Annotation], int]:
         """The asked jsons of a clip, and how many frames they annotate."""
@@ -205,13 +208,10 @@ class SavTrain:
             masklets.append(screened(masklet, self._config))
         return masklets
 
-    def _members(self, data: bytes, video: DecodedVideo) -> tuple[Member, ...]:
+    def _members(self, data: bytes, jpegs: Mapping[int, bytes]) -> tuple[Member, ...]:
         if self._rgb == "source":
             return (("rgb.mp4", data),)
-        return tuple(
-            (f"rgb.{index:05d}.jpg", jpeg)
-            for index, jpeg in zip(video.indices, video.jpegs, strict=False)
-        )
+        return tuple((f"rgb.{index:05d}.jpg", jpeg) for index, jpeg in jpegs.items())
 
 
 def _parse(data: bytes, role: str) -> _Annotation:

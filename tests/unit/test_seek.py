@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mav_pipeline.media.decode import decode_video
 from mav_pipeline.media.seek import decode_frames
+from mav_pipeline.media.sizing import source_size
+from mav_pipeline.media.video import annotated_frames, probe_video
 from mav_pipeline.schema import Frames
-from tests.fakes import HEIGHT, NATIVE, WIDTH, encode_mp4, pictures
+from tests.fakes import HEIGHT, WIDTH, encode_mp4, pictures
 
 from .test_video import turned
 
@@ -50,10 +51,8 @@ def video(kind: str) -> bytes:
 
 @functools.cache
 def whole(data: bytes, count: int = COUNT) -> Frames:
-    decoded = decode_video(
-        data, step=1, annotated=count, sizing=NATIVE, max_pixels=10**6, jpegs=False
-    )
-    return decoded.frames[:, : decoded.height, : decoded.width]
+    facts = probe_video(data, step=1, annotated=count, max_pixels=10**6)
+    return np.stack([*annotated_frames(data, facts, source_size(facts.height, facts.width))])
 
 
 def fetched(data: bytes, numbers: Sequence[int]) -> Frames:

@@ -7,6 +7,7 @@ import io
 import struct
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -17,21 +18,39 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mav_pipeline.media.decode import DecodedVideo, alpha_rate, decode_alpha, decode_video
+from mav_pipeline.media.decode import alpha_rate, decode_alpha
 from mav_pipeline.media.encode import AlphaEncoder
 from mav_pipeline.media.images import decode_png, encode_png
 from mav_pipeline.media.sizing import SizeRule
-from mav_pipeline.schema import Alpha
+from mav_pipeline.media.video import VideoFacts, annotated_frames, probe_video
+from mav_pipeline.schema import Alpha, Frames, WorkingSize
 from mav_pipeline.schema.errors import InputError
+from mav_pipeline.schema.interfaces import Sizing
 from tests.fakes import HEIGHT, NATIVE, WIDTH, encode_mp4, level, pictures
 
 ANNOTATED = 3
 VIDEO = encode_mp4(pictures(9))  # frames 0, 4 and 8 are annotated ones
 
 
-def decode(data: bytes, annotated: int = ANNOTATED, **changes: Any) -> DecodedVideo:
-    settings = {"step": 4, "sizing": NATIVE, "max_pixels": 10**7, "jpegs": False}
-    return decode_video(data, annotated=annotated, **{**settings, **changes})
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What both passes give."""
+
+    facts: VideoFacts
+    size: WorkingSize
+    frames: Frames
+    jpegs: dict[int, bytes]
+
+
+def decode(
+    data: bytes, annotated: int | None = ANNOTATED, sizing: Sizing = NATIVE, **changes: Any
+) -> Decoded:
+    settings = {"step": 4, "max_pixels": 10**7}
+    facts = probe_video(data, annotated=annotated, **{**settings, **changes})
+    size, jpegs = sizing(facts.height, facts.width), dict[int, bytes]()
+    frames = [*annotated_frames(data, facts, size, jpeg=jpegs.__setitem__)]
+    assert len(frames) == len(facts.indices)
+    return Decoded(facts, size, np.stack(frames), jpegs)
 
 
 def refused(data: bytes, annotated: int = ANNOTATED, **changes: Any) -> InputError:
@@ -92,11 +111,10 @@ def without_pictures(data: bytes) -> bytes:
 
 def test_the_annotated_frames_are_decoded_and_no_others() -> None:
     video = decode(VIDEO)
-    assert (video.height, video.width, video.fps) == (HEIGHT, WIDTH, 24.0)
-    assert video.indices == (0, 4, 8)
+    assert (video.facts.height, video.facts.width, video.facts.fps) == (HEIGHT, WIDTH, 24.0)
+    assert video.facts.indices == (0, 4, 8)
     assert video.frames.shape == (3, HEIGHT, WIDTH, 3)
-    assert video.jpegs == ()
-    for index, frame in zip(video.indices, video.frames, strict=True):
+    for index, frame in zip(video.facts.indices, video.frames, strict=True):
         assert np.abs(frame.astype(int) - level(index)).max() <= 3
 
 
@@ -105,14 +123,13 @@ def test_frames_come_at_the_working_size() -> None:
     video = decode(VIDEO, sizing=rule)
     assert (video.size.height, video.size.width) == (24, 32)
     assert video.frames.shape == (3, 32, 32, 3)
-    assert (video.height, video.width) == (HEIGHT, WIDTH)
+    assert (video.facts.height, video.facts.width) == (HEIGHT, WIDTH)
     assert np.abs(video.frames[2].astype(int) - level(8)).max() <= 3
 
 
 def test_jpegs_hold_the_annotated_frames_at_source_size() -> None:
     rule = SizeRule(mode="stretch", max_pixels=1, width=16, height=16)
-    video = decode(marked(), 1, sizing=rule, jpegs=True)
-    (picture,) = video.jpegs
+    (picture,) = decode(marked(), 1, sizing=rule).jpegs.values()
     image = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
     assert image is not None
     assert image.shape == (HEIGHT, WIDTH, 3)
@@ -122,8 +139,7 @@ def test_jpegs_hold_the_annotated_frames_at_source_size() -> None:
 @pytest.mark.parametrize("frames", [5, 6, 9, 12, 13, 16])
 def test_one_annotated_frame_less_or_more_is_accepted(frames: int) -> None:
     video = decode(encode_mp4(pictures(frames)))
-    assert video.indices == (0, 4, 8)[: -(-frames // 4)]
-    assert len(video.frames) == len(video.indices)
+    assert video.facts.indices == (0, 4, 8)[: -(-frames // 4)]
 
 
 @pytest.mark.parametrize(("frames", "have"), [(1, 1), (4, 1), (17, 5), (40, 5)])
@@ -149,8 +165,8 @@ def test_a_display_rotation_is_honoured(
     rule = SizeRule(mode="fit", max_pixels=24 * 32, width=1, height=1)
     data = turned(marked(), matrix)
     for size in (NATIVE, rule):
-        video = decode(data, 1, sizing=size, jpegs=True)
-        assert (video.height, video.width) == shape
+        video = decode(data, 1, sizing=size)
+        assert (video.facts.height, video.facts.width) == shape
         assert corners(video.frames[0]) == expected
         assert video.frames.shape[1:3] == (video.size.height, video.size.width)
     image = cv2.imdecode(np.frombuffer(video.jpegs[0], np.uint8), cv2.IMREAD_COLOR)
@@ -190,7 +206,7 @@ def test_damaged_bytes_give_a_video_or_an_input_error(data: st.DataObject) -> No
     for _ in range(data.draw(st.integers(1, 8))):
         damaged[data.draw(st.integers(0, len(VIDEO) - 1))] = data.draw(st.integers(0, 255))
     with contextlib.suppress(InputError):  # and nothing else may rise
-        assert 2 <= len(decode(bytes(damaged)).indices) <= 3
+        assert 2 <= len(decode(bytes(damaged)).facts.indices) <= 3
 
 
 def test_sound_alone_is_no_video() -> None:
@@ -202,7 +218,7 @@ def test_a_bomb_is_skipped_before_a_frame_is_decoded() -> None:
     error = refused(bomb, max_pixels=HEIGHT * WIDTH - 1)
     assert (error.reason, error.status) == ("max_pixels", "skipped")
     assert f"source.max_pixels is {HEIGHT * WIDTH - 1}" in error.cause
-    assert decode(VIDEO, max_pixels=HEIGHT * WIDTH).width == WIDTH
+    assert decode(VIDEO, max_pixels=HEIGHT * WIDTH).facts.width == WIDTH
 
 
 # alpha

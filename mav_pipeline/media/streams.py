@@ -1,0 +1,122 @@
+"""Opening a video: the stream that ffmpeg picks, read without holding the file in memory."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import av
+from av.container import InputContainer
+from av.stream import Disposition
+
+from mav_pipeline.schema.content import Content, open_content
+from mav_pipeline.schema.errors import VideoError
+
+# ffmpeg's own weights (open_output_file and map_auto_video in fftools): a stream that is marked as
+# the default one beats others of up to 5 million more pixels, one with packets all that have none.
+_DEFAULT, _HAS_PACKETS = 5_000_000, 100_000_000
+_COVER = 1  # the score of a picture that is attached: whatever else there is comes first
+_PROBED = 5_000_000  # bytes in which ffmpeg looks for packets: its ``probesize``
+_READ_SIZE = 1 << 18  # bytes a read; each is a call of Python
+
+
+@dataclass(frozen=True, slots=True)
+class OpenVideo:
+    """A container and the one stream of it that is looked at; Any, for PyAV's types are partial."""
+
+    container: InputContainer
+    stream: Any
+
+    @property
+    def context(self) -> Any:
+        """The stream's decoder."""
+        return self.stream.codec_context
+
+    def packets(self) -> Iterator[Any]:
+        """The stream's packets as they lie in the file, and an empty one that flushes."""
+        return iter(self.container.demux(self.stream))
+
+    def frames(self) -> Iterator[av.VideoFrame]:
+        """All frames in the order in which they are shown."""
+        for packet in self.packets():
+            yield from packet.decode()
+
+
+@contextlib.contextmanager
+def faults() -> Iterator[None]:
+    """Turns what FFmpeg raises into a ``VideoError``, ``corrupt``."""
+    try:
+        yield
+    except (av.FFmpegError, UnicodeDecodeError) as error:
+        # without the name of the file, with which the text of FFmpeg's errors ends
+        cause = getattr(error, "strerror", None) or error
+        raise VideoError("corrupt", f"the video cannot be decoded: {cause}") from error
+
+
+@contextlib.contextmanager
+def open_video(content: Content, *, format: str | None = None) -> Iterator[OpenVideo]:
+    """Opens the stream that ffmpeg picks.
+
+    One thread decodes it, so that neither pixels nor a worker's share of the CPU depend on the
+    machine.
+
+    Args:
+        format: the container's, where it must be one; otherwise it is told from the content.
+
+    Raises:
+        VideoError: ``no_video``, or ``corrupt``; what is done in the ``with`` raises it too.
+        OSError: the content cannot be read.
+    """
+    with faults(), _opened(content, format) as container:
+        if not container.streams.video:
+            raise VideoError("no_video", "the file has no video stream")
+        stream: Any = container.streams.video[0]
+        if len(container.streams.video) > 1:
+            stream = container.streams[_picked(content, format)]
+        if stream.codec_context is None:
+            raise VideoError("corrupt", "the video's codec is not known")
+        stream.codec_context.thread_count = 1
+        yield OpenVideo(container, stream)
+
+
+@contextlib.contextmanager
+def _opened(content: Content, format: str | None) -> Iterator[InputContainer]:
+    with (
+        open_content(content) as file,
+        av.open(
+            file, mode="r", format=format, metadata_errors="ignore", buffer_size=_READ_SIZE
+        ) as container,
+    ):
+        yield container
+
+
+def _picked(content: Content, format: str | None) -> int:
+    """The number of the stream that ffmpeg would take, of several with video.
+
+    That is the one of the most pixels, as its ``map_auto_video`` counts them.
+    """
+    with _opened(content, format) as container:
+        videos = {stream.index: stream for stream in container.streams.video}
+        waiting, read = set(videos), 0
+        for packet in container.demux():
+            if packet.size:
+                waiting.discard(packet.stream_index)
+            read += packet.size
+            if read > _PROBED or not waiting:
+                break
+        scores = {
+            number: _score(stream, number not in waiting) for number, stream in videos.items()
+        }
+    return max(scores, key=lambda number: (scores[number], -number))
+
+
+def _score(stream: Any, has_packets: bool) -> int:
+    if stream.codec_context is None:
+        return 0
+    if stream.disposition & Disposition.attached_pic:
+        return _COVER
+    pixels = stream.codec_context.width * stream.codec_context.height
+    default = bool(stream.disposition & Disposition.default)
+    return int(pixels + _DEFAULT * default + _HAS_PACKETS * has_packets)

@@ -1,0 +1,279 @@
+"""The annotated frames of a video, in two passes that hold one frame at a time.
+
+    probe_video         size, rate and which frames: by packets, or by decoding where they may lie
+    annotated_frames    the frames, decoded in time order; holds the file to what pass one said
+
+Whatever the first pass does not find wholly ordinary it decodes, so that a clip's fate never
+depends on how it was counted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from array import array
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import av
+import numpy as np
+
+from mav_pipeline.media.decode import MIN_SIDE, to_rgb, upright
+from mav_pipeline.media.images import encode_jpeg
+from mav_pipeline.media.orientation import orientation
+from mav_pipeline.media.sizing import pad
+from mav_pipeline.media.streams import OpenVideo, open_video
+from mav_pipeline.schema import Frame, WorkingSize
+from mav_pipeline.schema.content import Content, size_of
+from mav_pipeline.schema.errors import InputError, VideoError
+from mav_pipeline.schema.statuses import ProblemStatus
+
+_RATE = 24.0  # frames a second where the file names none: SA-V's
+
+#: What holds one frame a packet, so that packets can be counted in place of frames.
+_CONTAINERS = frozenset({"mov", "matroska"})
+_CODECS = frozenset({"h264", "hevc", "vp9", "av1", "mjpeg", "prores", "ffv1"})
+
+
+@dataclass(frozen=True, slots=True)
+class VideoFacts:
+    """What pass one tells of a video.
+
+    Attributes:
+        height, width: as displayed, rotation applied.
+        fps: average rate of the stream.
+        indices: source frame number of each annotated frame that is there.
+        step: how many source frames lie between two annotated ones.
+        annotated: how many the annotation has; None where the video alone decides.
+    """
+
+    height: int
+    width: int
+    fps: float
+    indices: tuple[int, ...]
+    step: int
+    annotated: int | None
+
+
+def probe_video(
+    content: Content, *, step: int, annotated: int | None, max_pixels: int
+) -> VideoFacts:
+    """Counts and measures a video of which every ``step``-th frame is annotated.
+
+    The video may hold one annotated frame less or more than ``annotated`` (SA-V's last one is not
+    always there); the frames that both have are kept.
+
+    Args:
+        annotated: frames that the annotation has; None: as many as the video has.
+
+    Raises:
+        InputError: empty, corrupt, without a video stream, too large, or of another length.
+        OSError: the content cannot be read.
+    """
+    tally = _Tally(step, annotated)
+    with _input_errors():
+        if not size_of(content):
+            raise VideoError("empty", "the file has 0 bytes")
+        with open_video(content) as video:
+            _guard(video.context.width, video.context.height, max_pixels)
+            rate = video.stream.average_rate or video.stream.guessed_rate
+            found = _by_packets(video)
+        if found is None or not tally.agrees(found.count):
+            found = _by_frames(content, tally)
+        tally.check(found.count)
+    indices = tuple(range(0, step * tally.kept(found.count), step))
+    fps = float(rate) if rate and rate > 0 else _RATE
+    return VideoFacts(*found.shape, fps, indices, step, annotated)
+
+
+def annotated_frames(
+    content: Content,
+    facts: VideoFacts,
+    size: WorkingSize,
+    *,
+    jpeg: Callable[[int, bytes], None] | None = None,
+) -> Iterator[Frame]:
+    """The frames of ``facts.indices`` in time order, one by one.
+
+    Args:
+        size: the working size of ``facts.height`` x ``facts.width``.
+        jpeg: called with (source frame number, JPEG file at source resolution) of each frame,
+            before it is given.
+
+    Yields:
+        (pad_height, pad_width, 3) RGB, as displayed.
+
+    Raises:
+        InputError: as ``probe_video``; also where the file decodes to other frames than pass one
+            counted. Where the last frame is at fault, all others have been given.
+        OSError: the content cannot be read.
+    """
+    tally, count = _Tally(facts.step, facts.annotated), 0
+    left = iter(facts.indices)
+    with _input_errors():
+        with open_video(content) as video:
+            for count, frame in _counted(video, tally, (facts.height, facts.width)):
+                if (count - 1) % facts.step == 0 and (index := next(left, None)) is not None:
+                    if jpeg is not None:
+                        jpeg(index, encode_jpeg(upright(frame)))
+                    yield _at_size(frame, size)
+        tally.check(count)
+        if (kept := tally.kept(count)) != len(facts.indices):
+            cause = (
+                f"the video has {count} frames, {kept} at every {facts.step}; its packets told of "
+                f"{len(facts.indices)}"
+            )
+            raise VideoError("frame_count", cause)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tally:
+    """How many frames a video may have whose annotation has ``annotated`` frames."""
+
+    step: int
+    annotated: int | None
+
+    @property
+    def limit(self) -> int | None:
+        """So many frames are looked at, and one more: then there are too many."""
+        return None if self.annotated is None else self.step * (self.annotated + 1)
+
+    def have(self, count: int) -> int:
+        """Annotated frames among ``count``."""
+        return -(-count // self.step)
+
+    def kept(self, count: int) -> int:
+        """Those that the annotation has too."""
+        have = self.have(count)
+        return have if self.annotated is None else min(have, self.annotated)
+
+    def agrees(self, count: int) -> bool:
+        """Whether so many will do."""
+        have = self.have(count)
+        return have > 0 and (self.annotated is None or abs(have - self.annotated) <= 1)
+
+    def check(self, count: int) -> None:
+        """Raises VideoError where ``count`` frames are too few or too many."""
+        if self.agrees(count):
+            return
+        if self.annotated is None:
+            raise VideoError("corrupt", "the video has no frame that can be decoded")
+        more = "or more " if self.limit is not None and count > self.limit else ""
+        raise VideoError(
+            "frame_count",
+            f"the video has {count} {more}frames, {self.have(count)} {more}annotated ones at every "
+            f"{self.step}; the json annotates {self.annotated}",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    shape: tuple[int, int]
+    count: int
+
+
+def _by_packets(video: OpenVideo) -> _Found | None:
+    """Size and number of frames, of which only the first is decoded; None where that is not sure.
+
+    It is where each packet is one frame, whole, shown once and at a time of its own, and the first
+    one is a key frame and the first to be shown: else the decoder may drop what it cannot predict.
+    """
+    names = video.container.format.name.split(",")
+    codec = video.context.codec.canonical_name
+    if _CONTAINERS.isdisjoint(names) or codec not in _CODECS:
+        return None
+    times, first = array("q"), None
+    try:
+        for packet in video.packets():
+            if first is None:
+                first = next(iter(packet.decode()), None)
+            if packet.size:
+                if not _is_ordinary(packet) or (codec == "vp9" and not _is_shown(packet)):
+                    return None
+                times.append(packet.pts)
+        if first is None or first.is_corrupt or first.interlaced_frame:
+            return None
+        shape = orientation(first).shape(first.height, first.width)
+    except (av.FFmpegError, VideoError):
+        return None
+    ordered = np.unique(np.asarray(times))
+    whole = len(ordered) == len(times) and video.stream.frames in (0, len(times))
+    if not (whole and times[0] == ordered[0] == first.pts):
+        return None
+    return _Found(shape, len(times))
+
+
+def _is_ordinary(packet: Any) -> bool:
+    return packet.pts is not None and not packet.is_corrupt and not packet.is_discard
+
+
+def _is_shown(packet: Any) -> bool:
+    """Whether a VP9 packet shows a frame: it is a superframe, or its header says ``show_frame``.
+
+    Source: VP9 bitstream specification, section 6.2 and annex B.
+    """
+    data = memoryview(packet)
+    if data[-1] & 0xE0 == 0xC0:
+        return True
+    profile = data[0] >> 5 & 1 | data[0] >> 3 & 2
+    bits = data[0] << 8 | data[1] if len(data) > 1 else data[0] << 8
+    at = 11 if profile < 3 else 10  # of show_existing_frame, frame_type and show_frame follow
+    return bool(bits >> at & 1 or bits >> (at - 2) & 1)
+
+
+def _by_frames(content: Content, tally: _Tally) -> _Found:
+    """Size and number of frames, of which all are decoded, up to one more than there may be."""
+    shape, count = (0, 0), 0
+    with open_video(content) as video:
+        for count, frame in _counted(video, tally, None):
+            if count == 1:
+                shape = orientation(frame).shape(frame.height, frame.width)
+    return _Found(shape, count)
+
+
+def _counted(
+    video: OpenVideo, tally: _Tally, shape: tuple[int, int] | None
+) -> Iterator[tuple[int, av.VideoFrame]]:
+    """Decoded frames, each with how many there are up to it; checks that they are whole.
+
+    Args:
+        shape: as displayed, that annotated frames must have; None: that of the first.
+    """
+    for number, frame in enumerate(video.frames()):
+        if frame.is_corrupt:
+            raise VideoError("corrupt", f"frame {number} is corrupt")
+        if number % tally.step == 0:
+            found = orientation(frame).shape(frame.height, frame.width)
+            shape = shape or found
+            if found != shape:
+                cause = f"frame {number} is {found[1]}x{found[0]}, the first {shape[1]}x{shape[0]}"
+                raise VideoError("size_changes", cause)
+        yield number + 1, frame
+        if tally.limit is not None and number + 1 > tally.limit:
+            return
+
+
+def _at_size(frame: av.VideoFrame, size: WorkingSize) -> Frame:
+    lies = orientation(frame)
+    scaled = to_rgb(frame, *lies.shape(size.height, size.width))
+    return np.ascontiguousarray(pad(lies.apply(scaled), size))
+
+
+def _guard(width: int, height: int, max_pixels: int) -> None:
+    if width * height > max_pixels:
+        cause = f"{width}x{height} is {width * height} pixels, source.max_pixels is {max_pixels}"
+        raise VideoError("max_pixels", cause)
+    if min(width, height) < MIN_SIDE:
+        raise VideoError("too_small", f"{width}x{height}, a side must have {MIN_SIDE} pixels")
+
+
+@contextlib.contextmanager
+def _input_errors() -> Iterator[None]:
+    """Turns a ``VideoError`` into the row's error."""
+    try:
+        yield
+    except VideoError as error:
+        status: ProblemStatus = "skipped" if error.reason == "max_pixels" else "failed"
+        raise InputError(
+            error.reason, error.cause, role="video", stage="decode", status=status
+        ) from error
