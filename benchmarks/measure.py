@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import shutil
 import subprocess
@@ -207,7 +208,9 @@ def _decode_encode(
     frames = 0
     empty = np.zeros((decoded.height, decoded.width), np.uint8)
     for shown in masks:
-        encoder = AlphaEncoder(decoded.height, decoded.width, alpha_rate(decoded.fps, 4))
+        encoder = AlphaEncoder(
+            decoded.height, decoded.width, alpha_rate(decoded.fps, 4), io.BytesIO()
+        )
         for mask in shown:
             frames += mask is not None
             encoder.write(empty if mask is None else mask.view(np.uint8) * np.uint8(255))

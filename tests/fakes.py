@@ -12,6 +12,7 @@ import io
 import json
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.built import BuiltSet
 from mav_pipeline.dataset.manifest import encode_rows
 from mav_pipeline.dataset.plan_file import to_table
+from mav_pipeline.dataset.sample import alpha_frames, check_sample, masks_in, read_document
 from mav_pipeline.matting.registry import BACKENDS
 from mav_pipeline.media.masks import at_size, decode_rle, encode_rle
 from mav_pipeline.media.parquet import encode_table
@@ -40,6 +42,7 @@ from mav_pipeline.runtime.workers import Outcome, PoolState
 from mav_pipeline.schema import (
     FORMAT,
     STAGES,
+    Alpha,
     BackendFacts,
     Clip,
     ClipMeasure,
@@ -54,12 +57,15 @@ from mav_pipeline.schema import (
     Masks,
     Matte,
     MatteFailure,
+    Members,
     Plan,
+    Rle,
     Seams,
     ShardReceipt,
     Stamp,
     read_content,
 )
+from mav_pipeline.schema.document import SampleDocument
 from mav_pipeline.schema.errors import ShardError
 from mav_pipeline.schema.interfaces import Discovery, MattingBackend, Sizing, Source
 from mav_pipeline.schema.reasons import Reason
@@ -252,6 +258,40 @@ def memory_clip(
         masklets=masklets,
         size=source_size(height, width),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedMasklet:
+    """A masklet read back whole: (T, H, W) alpha, and its masks as run lengths."""
+
+    name: str
+    kind: str
+    status: str
+    alpha: Alpha
+    rles: tuple[Rle | None, ...]
+
+
+def decode_sample(members: Members) -> tuple[SampleDocument, list[DecodedMasklet]]:
+    """The json and the masklets of one small sample, checked against each other."""
+    document = read_document(members)
+    check_sample(document, members)
+    decoded = [
+        DecodedMasklet(
+            entry.name,
+            entry.kind,
+            entry.status,
+            np.stack([*alpha_frames(members, entry.name, document.frame_indices)]),
+            tuple(masks_in(document, entry)),
+        )
+        for entry in document.masklets
+    ]
+    return document, decoded
+
+
+def masks_of(masklet: DecodedMasklet) -> Masks:
+    """(T, H, W) bool masks of a decoded masklet; all False where it is invisible."""
+    empty = np.zeros(masklet.alpha.shape[1:], np.bool_)
+    return np.stack([empty if rle is None else decode_rle(rle) for rle in masklet.rles])
 
 
 def stored_rgb(loaded: LoadedClip) -> dict[str, bytes]:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
-
-import numpy as np
+from typing import Literal, Protocol
 
 from mav_pipeline.media.decode import alpha_rate, decode_alpha
 from mav_pipeline.media.encode import AlphaEncoder
 from mav_pipeline.media.images import decode_image, decode_png, encode_png
-from mav_pipeline.media.masks import decode_rle, parse_rle
+from mav_pipeline.media.masks import parse_rle
 from mav_pipeline.media.seek import decode_frames
 from mav_pipeline.schema import (
     AlphaFrame,
@@ -32,6 +30,7 @@ from mav_pipeline.schema.document import (
     rle_json,
 )
 from mav_pipeline.schema.scores import SCORE
+from mav_pipeline.storage import Spool
 
 
 class AlphaWriter(Protocol):
@@ -45,24 +44,26 @@ class AlphaWriter(Protocol):
 class _Ffv1Writer:
     def __init__(self, clip: Clip, masklet: Masklet) -> None:
         rate = alpha_rate(clip.fps, _step(clip.frame_indices))
-        self._name = f"{masklet.name}.alpha.mkv"
-        self._encoder = AlphaEncoder(clip.height, clip.width, rate)
+        self._name, self._spool = f"{masklet.name}.alpha.mkv", Spool()
+        self._encoder = AlphaEncoder(clip.height, clip.width, rate, self._spool.file)
 
     def write(self, alpha: AlphaFrame) -> None:
         self._encoder.write(alpha)
 
     def close(self) -> tuple[Member, ...]:
-        return ((self._name, self._encoder.close()),)
+        self._encoder.close()
+        return ((self._name, self._spool.blob()),)
 
 
 class _PngWriter:
     def __init__(self, clip: Clip, masklet: Masklet) -> None:
         self._name, self._indices = masklet.name, iter(clip.frame_indices)
         self._members: list[Member] = []
+        self._spool = Spool()
 
     def write(self, alpha: AlphaFrame) -> None:
         name = f"{self._name}.alpha.{next(self._indices):05d}.png"
-        self._members.append((name, encode_png(alpha)))
+        self._members.append((name, self._spool.add(encode_png(alpha))))
 
     def close(self) -> tuple[Member, ...]:
         return tuple(self._members)
@@ -118,19 +119,8 @@ def _document(item: StoredMasklet, format_: int) -> MaskletDocument:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class DecodedMasklet:
-    """A masklet read back: (T, H, W) alpha, and its masks as run lengths."""
-
-    name: str
-    kind: str
-    status: str
-    alpha: np.ndarray[Any, np.dtype[np.uint8]]
-    rles: tuple[Rle | None, ...]
-
-
-def decode_sample(members: Members) -> tuple[SampleDocument, list[DecodedMasklet]]:
-    """The json and the masklets of one sample, checked against each other.
+def check_sample(document: SampleDocument, members: Members) -> None:
+    """Decodes all alpha of a sample, frame by frame, and holds it to the json.
 
     Args:
         members: by extension, as ``webdataset`` gives them.
@@ -139,15 +129,12 @@ def decode_sample(members: Members) -> tuple[SampleDocument, list[DecodedMasklet
         ValueError: something is missing, left over, or does not decode to what the json says.
         InputError: a mask is no run lengths.
     """
-    document = read_document(members)
-    alphas = sorted(name for name in members if ".alpha." in name)
-    decoded = []
+    alphas = {name for name in members if ".alpha." in name}
     for masklet in document.masklets:
-        decoded.append(_decoded(document, masklet, members))
-        alphas = [member for member in alphas if not member.startswith(f"{masklet.name}.alpha.")]
+        _check_masklet(document, masklet, members)
+        alphas -= {name for name in alphas if name.startswith(f"{masklet.name}.alpha.")}
     if alphas:
-        raise ValueError(f"members {alphas} belong to no masklet of the json")
-    return document, decoded
+        raise ValueError(f"members {sorted(alphas)[:5]} belong to no masklet of the json")
 
 
 def read_document(members: Members) -> SampleDocument:
@@ -164,31 +151,23 @@ def masks_in(document: SampleDocument, masklet: MaskletDocument) -> Iterator[Rle
         yield parse_rle(mask, *document.shape, role="mask")
 
 
-def _decoded(
-    document: SampleDocument, masklet: MaskletDocument, members: Members
-) -> DecodedMasklet:
-    name, indices = masklet.name, document.frame_indices
-    frames = [*alpha_frames(members, name, indices)]
-    shapes = {frame.shape for frame in frames}
-    if len(frames) != len(indices) or shapes != {document.shape}:
-        raise ValueError(
-            f"alpha of {name} has {len(frames)} frames of {sorted(shapes)}, the json "
-            f"{len(indices)} of {document.shape}"
-        )
-    rles = tuple(masks_in(document, masklet))
-    if tuple(rle is not None for rle in rles) != masklet.visible:
-        raise ValueError(f"masks of {name} do not agree with its visible frames")
-    for number, (frame, shown) in enumerate(zip(frames, masklet.visible, strict=True)):
-        if not shown and frame.any():
+def _check_masklet(document: SampleDocument, masklet: MaskletDocument, members: Members) -> None:
+    name = masklet.name
+    found = alpha_frames(members, name, document.frame_indices)
+    wanted = f"the json {len(document.frame_indices)} of {document.shape}"
+    masks = masks_in(document, masklet)
+    for number, shown in enumerate(masklet.visible):
+        alpha = next(found, None)
+        if alpha is None:
+            raise ValueError(f"alpha of {name} has {number} frames, {wanted}")
+        if alpha.shape != document.shape:
+            raise ValueError(f"alpha of {name} has frames of {alpha.shape}, {wanted}")
+        if (next(masks) is not None) != shown:
+            raise ValueError(f"masks of {name} do not agree with its visible frames")
+        if not shown and alpha.any():
             raise ValueError(f"alpha of {name} is not 0 on invisible frame {number}")
-    return DecodedMasklet(name, masklet.kind, masklet.status, np.stack(frames), rles)
-
-
-def masks_of(masklet: DecodedMasklet) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """(T, H, W) bool masks of a decoded masklet; all False where it is invisible."""
-    shape = masklet.alpha.shape[1:]
-    empty = np.zeros(shape, np.bool_)
-    return np.stack([empty if rle is None else decode_rle(rle) for rle in masklet.rles])
+    if next(found, None) is not None:
+        raise ValueError(f"alpha of {name} has more frames, {wanted}")
 
 
 def alpha_frames(

@@ -16,8 +16,8 @@ from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.built import BuiltSet
 from mav_pipeline.dataset.manifest import column_names, decode_rows
 from mav_pipeline.dataset.receipts import read_receipt
-from mav_pipeline.dataset.sample import decode_sample
-from mav_pipeline.dataset.shard_tar import read_samples
+from mav_pipeline.dataset.sample import check_sample, read_document
+from mav_pipeline.dataset.shard_tar import stored_samples
 from mav_pipeline.schema import CLIP_STATUSES, DataFile, ShardReceipt, ShardSpec
 from mav_pipeline.schema.errors import InputError
 from mav_pipeline.storage import Storage, is_temporary
@@ -159,20 +159,20 @@ def _samples(
     stored: set[tuple[str, str]] = set()
     samples = 0
     try:
-        with storage.open(path) as stream:
-            for key, members in read_samples(stream):
-                samples += 1
-                try:
-                    document, masklets = decode_sample(members)
-                except (ValueError, InputError) as error:
-                    yield Finding(path, f"sample {key}: {error}")
-                    continue
-                if document.key != key:
-                    yield Finding(path, f"sample {key} says that it is {document.key}")
-                if document.format != receipt.format:
-                    yield Finding(path, f"sample {key} is of format {document.format}")
-                stored |= {(key, m.name) for m in masklets if m.status == "accepted"}
-                result.alphas += len(masklets)
+        for key, members in stored_samples(storage, path):
+            samples += 1
+            try:
+                document = read_document(members)
+                check_sample(document, members)
+            except (ValueError, InputError) as error:
+                yield Finding(path, f"sample {key}: {error}")
+                continue
+            if document.key != key:
+                yield Finding(path, f"sample {key} says that it is {document.key}")
+            if document.format != receipt.format:
+                yield Finding(path, f"sample {key} is of format {document.format}")
+            stored |= {(key, m.name) for m in document.masklets if m.status == "accepted"}
+            result.alphas += len(document.masklets)
     except ValueError as error:
         yield Finding(path, str(error))
     result.samples += samples

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable
 from fractions import Fraction
 
@@ -35,9 +36,11 @@ def preview(
     size = _SIZE(height, width)
     shape = (size.pad_height, size.pad_width)
     grounds = (np.full((*shape, 3), _GREEN, np.uint8), checkerboard(*shape, _SQUARE))
-    encoder = VideoEncoder(shape[0], 2 * shape[1], rate, _CRF)
+    file = io.BytesIO()
+    encoder = VideoEncoder(shape[0], 2 * shape[1], rate, _CRF, file)
     for frame, alpha in zip(frames, alphas, strict=True):
         picture, share = scale(frame, size), scale(alpha, size)
         colours = foreground(picture, share)
         encoder.write(np.hstack([on_ground(colours, share, ground) for ground in grounds]))
-    return encoder.close()
+    encoder.close()
+    return file.getvalue()

@@ -22,7 +22,7 @@ class _Encoder:
     """Encodes frame by frame, the same bytes each time.
 
     Args:
-        file: to write into, seekable and empty; whoever gives it closes it. None: into memory.
+        file: to write into, seekable and empty; whoever gives it closes it.
     """
 
     def __init__(
@@ -32,10 +32,9 @@ class _Encoder:
         shape: tuple[int, int],
         rate: Fraction | int,
         options: dict[str, str],
-        file: BinaryIO | None,
+        file: BinaryIO,
     ) -> None:
-        self._memory = io.BytesIO() if file is None else None
-        self._container: Any = self._open(file or self._memory)
+        self._container: Any = self._open(file)
         self._stream: Any = self._container.add_stream(codec, rate=rate, options=options)
         self._stream.height, self._stream.width = shape
         self._stream.pix_fmt = pixels
@@ -52,11 +51,10 @@ class _Encoder:
         self._count += 1
         self._container.mux(self._stream.encode(frame))
 
-    def close(self) -> bytes:
-        """Finishes the file and returns its bytes; none of them where a file was given."""
+    def close(self) -> None:
+        """Finishes the file."""
         self._container.mux(self._stream.encode(None))
         self._container.close()
-        return self._memory.getvalue() if self._memory is not None else b""
 
 
 class AlphaEncoder(_Encoder):
@@ -65,9 +63,7 @@ class AlphaEncoder(_Encoder):
     FFV1 level 3, 4 slices, every frame a key frame: a loader seeks to any frame at no cost.
     """
 
-    def __init__(
-        self, height: int, width: int, rate: Fraction, file: BinaryIO | None = None
-    ) -> None:
+    def __init__(self, height: int, width: int, rate: Fraction, file: BinaryIO) -> None:
         options = {"level": "3", "slices": "4", "slicecrc": "1", "g": "1"}
         super().__init__("ffv1", "gray", (height, width), rate, options, file)
         self._stream.codec_context.color_range = ColorRange.JPEG
@@ -93,7 +89,7 @@ class VideoEncoder(_Encoder):
         width: int,
         rate: Fraction | int,
         crf: int,
-        file: BinaryIO | None = None,
+        file: BinaryIO,
     ) -> None:
         options = {"crf": str(crf), "preset": "veryfast", "threads": "1"}
         # Else x264's SIMD decides by memory that nobody wrote, and now and then bytes differ.

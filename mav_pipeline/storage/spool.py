@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import weakref
 from io import BufferedReader
 from typing import BinaryIO
 
@@ -19,10 +20,10 @@ HELD = 32 * 2**20
 
 
 class _Part:
-    """A ``Blob``: a range of a spool, which lives as long as one of its parts."""
+    """A ``Blob``: a range of a spool, which is kept while one of its parts is."""
 
-    def __init__(self, file: BinaryIO, offset: int, size: int) -> None:
-        self._file, self._offset, self._size = file, offset, size
+    def __init__(self, spool: Spool, offset: int, size: int) -> None:
+        self._spool, self._offset, self._size = spool, offset, size
 
     @property
     def size(self) -> int:
@@ -30,7 +31,7 @@ class _Part:
 
     def open(self) -> BinaryIO:
         def read(offset: int, count: int) -> bytes:
-            return os.pread(self._file.fileno(), count, self._offset + offset)
+            return os.pread(self._spool.file.fileno(), count, self._offset + offset)
 
         return BufferedReader(RangedFile(read, self._size))
 
@@ -39,16 +40,17 @@ class Spool:
     """A seekable file to write to; what is in it is read through ``blob``.
 
     Attributes:
-        file: write to it.
+        file: write to it; it is closed when nobody has the spool or a blob of it any more.
     """
 
     def __init__(self) -> None:
         self.file: BinaryIO = tempfile.TemporaryFile(prefix="mav-spool-")  # noqa: SIM115
+        weakref.finalize(self, self.file.close)
 
     def blob(self, start: int = 0) -> Blob:
         """The bytes from ``start`` to where the file ends now. Raises OSError: the disk is full."""
         self.file.flush()
-        return _Part(self.file, start, self.file.seek(0, os.SEEK_END) - start)
+        return _Part(self, start, self.file.seek(0, os.SEEK_END) - start)
 
     def add(self, data: bytes) -> Blob:
         """Appends ``data``, and gives it back to be read. Raises OSError: the disk is full."""

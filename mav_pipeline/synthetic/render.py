@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -62,7 +63,8 @@ def _refuse_foreign(root: Path) -> None:
 
 
 def _render_clip(storage: LocalStorage, plan: ClipPlan) -> str:
-    video = VideoEncoder(plan.height, plan.width, FPS, CRF)
+    buffer = io.BytesIO()
+    video = VideoEncoder(plan.height, plan.width, FPS, CRF, buffer)
     manual, auto = [], []
     names = [f"manual_{i:03d}" for i in range(len(plan.objects) + plan.with_empty)]
     for number, composed in enumerate(compose(plan)):
@@ -81,7 +83,8 @@ def _render_clip(storage: LocalStorage, plan: ClipPlan) -> str:
         for name, alpha in truth:
             file = f"{TRUTH}/{plan.video_id}/{name}/{number:05d}.png"
             _put(storage, file, encode_png(alpha))
-    _put(storage, f"{FOLDER}/{plan.video_id}.mp4", video.close())
+    video.close()
+    _put(storage, f"{FOLDER}/{plan.video_id}.mp4", buffer.getvalue())
     for content in (annotation(plan, "manual", manual), annotation(plan, "auto", auto)):
         file = f"{FOLDER}/{plan.video_id}_{content['masklet_type'][0]}.json"
         _put(storage, file, json.dumps(content).encode())

@@ -20,13 +20,12 @@ import pytest
 from mav_pipeline.cli import load_config
 from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.built import BuiltSet
-from mav_pipeline.dataset.sample import decode_sample
 from mav_pipeline.dataset.shard_tar import read_samples
 from mav_pipeline.matting.registry import BACKENDS, open_backend
 from mav_pipeline.schema import SCORE_NAMES
 from mav_pipeline.schema.scores import SCORER_REVISION
 from mav_pipeline.sources.registry import SOURCES
-from tests.fakes import build_set
+from tests.fakes import build_set, decode_sample
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 TABLE = DATA / "revisions.json"

@@ -20,7 +20,6 @@ import pytest
 from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.manifest import decode_rows
 from mav_pipeline.dataset.receipts import read_receipt, sweep
-from mav_pipeline.dataset.sample import decode_sample
 from mav_pipeline.dataset.shard_tar import read_samples
 from mav_pipeline.media.masks import decode_rle
 from mav_pipeline.media.sizing import SizeRule
@@ -40,6 +39,7 @@ from tests.fakes import (
     FailingSource,
     FakeBackend,
     config,
+    decode_sample,
     moving_box,
     open_builder,
     receipt,

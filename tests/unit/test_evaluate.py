@@ -19,7 +19,6 @@ from PIL import Image
 from mav_pipeline.config import EvaluateConfig, VerifyConfig
 from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.built import BuiltSet
-from mav_pipeline.dataset.sample import decode_sample
 from mav_pipeline.dataset.shard_tar import ShardTar, read_samples
 from mav_pipeline.dataset.verify import verify
 from mav_pipeline.evaluate import Evaluation, Truth, evaluate
@@ -31,7 +30,7 @@ from mav_pipeline.media.images import encode_png
 from mav_pipeline.schema import Sample
 from mav_pipeline.schema.errors import ConfigError, OutputError
 from mav_pipeline.storage import LocalStorage
-from tests.fakes import FakeBackend, build_set, config, moving_box, write, write_clip
+from tests.fakes import FakeBackend, build_set, config, decode_sample, moving_box, write, write_clip
 
 Stack = NDArray[np.uint8]
 INDICES = (0, 4, 8)

@@ -20,7 +20,6 @@ from mav_pipeline.dataset.built import BuiltSet
 from mav_pipeline.dataset.final import finalize
 from mav_pipeline.dataset.manifest import decode_rows, encode_rows
 from mav_pipeline.dataset.regate import regate
-from mav_pipeline.dataset.sample import decode_sample, masks_of
 from mav_pipeline.dataset.shard_tar import read_samples
 from mav_pipeline.export import Exported, Target, export
 from mav_pipeline.schema import FORMAT
@@ -30,8 +29,10 @@ from tests.fakes import (
     FakeBackend,
     build_set,
     config,
+    decode_sample,
     jpeg,
     level,
+    masks_of,
     moving_box,
     pictures,
     png,

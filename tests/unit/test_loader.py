@@ -18,7 +18,6 @@ from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.built import BuiltSet
 from mav_pipeline.dataset.final import finalize
 from mav_pipeline.dataset.regate import regate
-from mav_pipeline.dataset.sample import decode_sample, masks_of
 from mav_pipeline.dataset.shard_tar import ShardTar, read_samples
 from mav_pipeline.schema import SCORE_NAMES, Sample
 from mav_pipeline.schema.errors import ConfigError, MavError, OutputError
@@ -31,9 +30,11 @@ from tests.fakes import (
     FakeBackend,
     build_set,
     config,
+    decode_sample,
     encode_mp4,
     jpeg,
     level,
+    masks_of,
     moving_box,
     pictures,
     png,

@@ -229,10 +229,12 @@ def noise(count: int = 4, height: int = 37, width: int = 51) -> Alpha:
 
 
 def encode(alpha: Alpha) -> bytes:
-    encoder = AlphaEncoder(*alpha.shape[1:], Fraction(6))
+    file = io.BytesIO()
+    encoder = AlphaEncoder(*alpha.shape[1:], Fraction(6), file)
     for frame in alpha:
         encoder.write(frame)
-    return encoder.close()
+    encoder.close()
+    return file.getvalue()
 
 
 def test_ffv1_is_lossless_at_odd_sizes() -> None:
