@@ -104,7 +104,7 @@ class _Stored:
             tar.seek(self.offset + offset)
             return tar.read(count)
 
-        return BufferedReader(RangedFile(read, self.size))
+        return BufferedReader(RangedFile(read, self.size, tar.close))
 
 
 def stored_samples(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass as plain_dataclass
 from typing import Any, Literal
 
@@ -44,7 +43,8 @@ from mav_pipeline.sources.listing import (
     torn,
     with_torn,
 )
-from mav_pipeline.storage import Storage, read_ref
+from mav_pipeline.sources.rgb import RgbImages
+from mav_pipeline.storage import Storage, fetch_ref, read_ref
 
 _SUFFIXES = {".mp4": "video", "_manual.json": "manual", "_auto.json": "auto"}
 
@@ -143,18 +143,14 @@ class SavTrain:
     def load(self, ref: ClipRef, sizing: Sizing) -> LoadedClip:
         """See ``Source.load``."""
         annotations, count = self._annotations(ref)
-        data = read_ref(self._storage, ref.role("video")[0])
+        content = fetch_ref(self._storage, ref.role("video")[0])
         video = probe_video(
-            data,
+            content,
             step=self._config.frame_step,
             annotated=count,
             max_pixels=self._config.max_pixels,
         )
         height, width, count = video.height, video.width, len(video.indices)
-        size = sizing(height, width)
-        jpegs: dict[int, bytes] = {}
-        jpeg = jpegs.__setitem__ if self._rgb == "jpeg" else None
-        frames = [*annotated_frames(data, video, size, jpeg=jpeg)]
         masklets = [m for a in annotations for m in self._masklets(a, height, width, count)]
         clip = Clip(
             video_id=ref.video_id,
@@ -164,9 +160,14 @@ class SavTrain:
             frame_indices=video.indices,
             environment=annotations[0].environment,
             masklets=tuple(masklets),
-            size=size,
+            size=sizing(height, width),
         )
-        return LoadedClip(clip, frames, lambda: self._members(data, jpegs))
+        if self._rgb == "jpeg":
+            images = RgbImages()
+            frames = annotated_frames(content, video, clip.size, jpeg=images.add)
+            return LoadedClip(clip, frames, images.members)
+        stored: tuple[Member, ...] = (("rgb.mp4", content),) if self._rgb == "source" else ()
+        return LoadedClip(clip, annotated_frames(content, video, clip.size), lambda: stored)
 
     def _annotations(self, ref: ClipRef) -> tuple[list[_Annotation], int]:
         """The asked jsons of a clip, and how many frames they annotate."""
@@ -207,11 +208,6 @@ class SavTrain:
             masklet = Masklet(name, number, annotation.role, tuple(rles), bucket, problem)
             masklets.append(screened(masklet, self._config))
         return masklets
-
-    def _members(self, data: bytes, jpegs: Mapping[int, bytes]) -> tuple[Member, ...]:
-        if self._rgb == "source":
-            return (("rgb.mp4", data),)
-        return tuple((f"rgb.{index:05d}.jpg", jpeg) for index, jpeg in jpegs.items())
 
 
 def _parse(data: bytes, role: str) -> _Annotation:

@@ -8,10 +8,24 @@ from typing import Any
 
 
 class RangedFile(io.RawIOBase):
-    """``size`` bytes behind ``read(offset, count)``; wrap it in a BufferedReader to read ahead."""
+    """``size`` bytes behind ``read(offset, count)``; wrap it in a BufferedReader to read ahead.
 
-    def __init__(self, read: Callable[[int, int], bytes], size: int) -> None:
-        self._read, self._size, self._at = read, size, 0
+    Args:
+        end: called when the stream is closed.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[int, int], bytes],
+        size: int,
+        end: Callable[[], None] | None = None,
+    ) -> None:
+        self._read, self._size, self._at, self._end = read, size, 0, end
+
+    def close(self) -> None:
+        if not self.closed and self._end is not None:
+            self._end()
+        super().close()
 
     def readable(self) -> bool:
         return True
