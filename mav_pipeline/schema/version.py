@@ -17,9 +17,8 @@ from dataclasses import dataclass
 from typing import Any
 
 FORMAT = 2
-#: Formats that a build goes on with: what they hold is what format 2 holds, but for what is
-#: listed below. Take one out as soon as this version can no longer write its bytes.
-WRITABLE = (1, 2)
+#: Formats that a build goes on with: those whose bytes this version writes.
+WRITABLE = (2,)
 
 #: By format what it changed; docs/format.md lists it. Format 2 is open while it is worked on.
 CHANGES: Mapping[int, tuple[str, ...]] = {
