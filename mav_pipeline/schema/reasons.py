@@ -55,7 +55,8 @@ REASONS = (
     Reason("rle", "input", "a mask is no COCO run lengths", _REPAIR),
     Reason("rle_size", "input", "a mask is of another size than its video", _REPAIR),
     Reason("rle_sum", "input", "run lengths do not sum to the frame's pixels", _REPAIR),
-    Reason("mask_png", "input", "an annotation PNG cannot be decoded", _REPAIR),
+    Reason("mask_png", "input", "a mask image cannot be decoded", _REPAIR),
+    Reason("mask_labels", "input", "what mask images hold cannot be told", "source.labels=..."),
     Reason("mask_mode", "input", "an annotation PNG is neither palette nor gray", _REPAIR),
     Reason("mask_size", "input", "an annotation PNG is of another size than its frame", _REPAIR),
     # guards
