@@ -144,7 +144,8 @@ def grays_of(image: MaskImage) -> NDArray[Any] | None:
     if image.form == "gray":
         return image.values
     values = image.values
-    return np.maximum(values >> 16, np.maximum(values >> 8 & 255, values & 255)).astype(np.uint8)
+    brightest = np.maximum(values >> 16, np.maximum(values >> 8 & 255, values & 255))
+    return np.asarray(brightest, np.uint8)
 
 
 def grays_as_colours(image: MaskImage) -> NDArray[np.uint32]:
