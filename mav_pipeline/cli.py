@@ -230,6 +230,9 @@ def _evaluate(config: RunConfig) -> Result:
     result = evaluate(_open_built(config), Truth.open(config.evaluate, config.storage.endpoint_url))
     for line in result.table():
         _log.info("%s", line)
+    if not result.masklets:
+        _log.error("nothing could be compared: the lines above say what stood in the way")
+        return INCOMPLETE, result.to_json()
     return OK, result.to_json()
 
 
@@ -277,7 +280,7 @@ VERBS: Registry[Verb] = Registry(
         ),
         Verb("report", _report, "write report/index.html"),
         Verb("regate", _regate, "judge a finished set by other quality.* bounds"),
-        Verb("evaluate", _evaluate, "compare a set with the truth: MAD to dtSSD"),
+        Verb("evaluate", _evaluate, "compare a set with the truth: MAD to dtSSD, J and F"),
         Verb("export", _export, "write a finished set in another layout"),
     ),
 )

@@ -1,119 +1,99 @@
-"""How far a matte is from its truth, as the matting literature has it. Pure.
+"""The metrics that there are, and gathering those of one masklet frame by frame. Pure.
 
-    mad     mean |d| x 1e3                                                      [0, 1000]
-    mad_t   the same where the truth leaves doubt                               [0, 1000]
-    mse     mean d^2 x 1e3                                                      [0, 1000]
-    grad    sum of (|grad alpha| - |grad truth|)^2 / 1000                       >= 0
-    conn    sum of |phi alpha - phi truth| / 1000                               >= 0
-    dtssd   sqrt(mean (d - d of the frame before)^2) x 1e2                      [0, 200]
+    (alpha, truth) of a frame -> formulas, overlap -> MetricSums: a sum and a count a metric
 
-d = alpha - truth with both in [0, 1]; all have no unit, and 0 is best. mad, mse and the scales are
-those of VideoMaMa (arXiv 2601.14255); grad and conn sum over a frame (Rhemann et al., "A
-perceptually motivated online benchmark for image matting", CVPR 2009), so they grow with its size;
-dtssd is Erofeev et al.'s ("Perceptually motivated benchmark for video matting", BMVC 2015).
-
-Frames are 8-bit, and but for grad all is counted in whole numbers. What is equal in both cannot
-err, so grad and conn look no further than they must; a test holds them to the plain definitions.
+What each equals, and which published tables it may be held to, stands in ``docs/quality.md``, made
+from ``METRICS``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal, Self
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mav_pipeline.evaluate import formulas
+from mav_pipeline.evaluate.overlap import OverlapSums
 from mav_pipeline.schema import AlphaFrame
 
-METRICS = ("mad", "mad_t", "mse", "grad", "conn", "dtssd")
 
-_ELLIPSE = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (10, 10))
-_ELLIPSE_REACH = 5
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric of a masklet.
 
-_SIGMA = 1.4
-_REACH = 4  # where a Gaussian of that width falls below 0.01, which is where the benchmark cuts it
-_OFFSETS = np.arange(-_REACH, _REACH + 1)
-_BELL = np.exp(-(_OFFSETS**2) / (2 * _SIGMA**2))
-_SLOPE = _OFFSETS * _BELL
-_SMOOTH, _DERIVE = (kernel / np.linalg.norm(kernel) for kernel in (_BELL, _SLOPE))
-
-_STEPS = 10  # thresholds of conn are 0.1, 0.2 ... 1.0
-_UNITS = 255 * _STEPS  # of alpha = 1: 8-bit values and thresholds are both whole numbers of these
-_THETA = 0.15 * _UNITS  # 382.5: a step below this is none
-_LEVEL = (np.arange(256) * _STEPS // 255).astype(np.uint8)  # thresholds that a value reaches
-
-_Box = tuple[slice, slice]
-
-
-def mad_t(alpha: AlphaFrame, truth: AlphaFrame) -> float | None:
-    """``mad`` over the pixels where the truth leaves doubt; None where it leaves none.
-
-    That is outside of {truth = 1} and of {truth = 0}, each eroded by OpenCV's 10 x 10 ellipse;
-    beyond the frame's edge nothing erodes them.
+    Attributes:
+        name: in the json and ``metrics.csv``.
+        title: for people.
+        about: what it is, of d = alpha - truth in [0, 1].
+        better: which way.
+        equals: whose script gives the same number, within 1e-6.
+        tables: whose published numbers it may be held to.
     """
-    box = _around(truth, _ELLIPSE_REACH)
-    if box is None:
-        return None
-    alpha, truth = (np.ascontiguousarray(part[box]) for part in (alpha, truth))
-    sure = [cv2.erode(np.asarray(truth == value).view(np.uint8), _ELLIPSE) for value in (0, 255)]
-    doubt = np.asarray(cv2.bitwise_or(*sure) == 0).view(np.uint8)
-    pixels = cv2.countNonZero(doubt)
-    return cv2.norm(alpha, truth, cv2.NORM_L1, doubt) / pixels / 255 * 1e3 if pixels else None
+
+    name: str
+    title: str
+    about: str
+    better: Literal["less", "more"]
+    equals: str
+    tables: str
 
 
-def mse(alpha: AlphaFrame, truth: AlphaFrame) -> float:
-    """Mean squared difference times 1000."""
-    return cv2.norm(alpha, truth, cv2.NORM_L2SQR) / alpha.size / 255**2 * 1e3
+_RVM_BOTH = "evaluate_hr.py and evaluate_lr.py of RVM, and MatAnyone's two"
+_RVM_LR = "evaluate_lr.py of RVM, and MatAnyone's low-resolution script"
+_SAV = "the per-frame class of SA-V's evaluator"
+_VIDEO = "RVM, MatAnyone, VideoMaMa"
+_LOW = "RVM's and MatAnyone's of 512x288"
+_HIGH = "RVM's and MatAnyone's of 1920x1080, VideoMaMa's of YouTubeMatte 1080p"
+_VOS = "DAVIS and SA-V where all frames count; their usual ones leave out the first and last frame"
 
-
-def grad(alpha: AlphaFrame, truth: AlphaFrame) -> float:
-    """Sum of squared differences of gradient magnitudes over 1000.
-
-    Gradients by first derivatives of a Gaussian, sigma 1.4, 9 x 9, of unit L2 norm, edges
-    repeated; no stretching of alpha to [0, 1] beforehand, which some ports of the benchmark add.
-    """
-    # _REACH pixels beyond a difference gradients still differ; they look as far again.
-    box = _around(_difference(alpha, truth), 2 * _REACH)
-    if box is None:
-        return 0.0
-    return cv2.norm(_slope(alpha[box]), _slope(truth[box]), cv2.NORM_L2SQR) / 1000
-
-
-def conn(alpha: AlphaFrame, truth: AlphaFrame) -> float:
-    """Connectivity error: sum of |phi alpha - phi truth| over 1000.
-
-    Omega(t) is the largest 4-connected component of {alpha >= t and truth >= t} (the benchmark's
-    choice of neighbours; of equals, the one met first row by row). l of a pixel is the last of
-    0, 0.1 ... 1.0 before the first t whose Omega lacks it, or 1; phi x = 1 - (x - l) where x - l
-    is at least theta = 0.15, else 1.
-    """
-    difference = _difference(alpha, truth)
-    shared = np.asarray(cv2.LUT(cv2.min(alpha, truth), _LEVEL), dtype=np.uint8)
-    box = _around(shared | difference, 0)
-    if box is None:
-        return 0.0
-    last = _last_steps(shared[box], difference[box]) * np.int16(_UNITS // _STEPS)
-    alpha_above, truth_above = (
-        cv2.threshold(_STEPS * part[box].astype(np.int16) - last, _THETA, 0, cv2.THRESH_TOZERO)[1]
-        for part in (alpha, truth)
+#: By name, in the order in which they are printed.
+METRICS: Mapping[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric("mad", "MAD", "mean abs d x 1e3", "less", _RVM_BOTH, _VIDEO),
+        Metric(
+            *("mad_t", "MAD-T", "the same where the truth, eroded by 10 px, leaves doubt", "less"),
+            *("no published script", "VideoMaMa's, after its paper's words"),
+        ),
+        Metric("mse", "MSE", "mean d^2 x 1e3", "less", _RVM_BOTH, _VIDEO),
+        Metric(
+            *("grad", "Grad", "sum of squared differences of gradients / 1000", "less"),
+            *("evaluate_hr.py of RVM, and MatAnyone's high-resolution script", _HIGH),
+        ),
+        Metric(
+            *("grad_lr", "Grad_lr", "the same, each frame first stretched to [0, 1]", "less"),
+            *(_RVM_LR, _LOW),
+        ),
+        Metric("conn", "Conn", "connectivity error / 1000", "less", _RVM_LR, _LOW),
+        Metric(
+            *("dtssd", "dtSSD", "mean over frames of rms change of d x 1e2, 0 for the first"),
+            *("less", _RVM_BOTH, _VIDEO),
+        ),
+        Metric(
+            *("dtssd_pairs", "dtSSD_pairs", "the same, mean over pairs of frames", "less"),
+            *("no published script; n / (n - 1) times dtSSD on n frames", "none"),
+        ),
+        Metric("j", "J", "intersection over union at .5, percent", "more", _SAV, _VOS),
+        Metric("f", "F", "agreement of boundaries at .5, percent", "more", _SAV, _VOS),
+        Metric("jf", "J&F", "mean of J and F", "more", _SAV, _VOS),
     )
-    return cv2.norm(alpha_above, truth_above, cv2.NORM_L1) / _UNITS / 1000
-
-
-def dtssd(difference: NDArray[np.int16], before: NDArray[np.int16]) -> float:
-    """Of two frames' 8-bit alpha - truth: root of their mean squared change, times 100."""
-    # Subtracted first: OpenCV 5.0's norm of two int16 arrays is off by one a negative difference.
-    changed = cv2.norm(cv2.subtract(difference, before), cv2.NORM_L2SQR)
-    return float(np.sqrt(changed / difference.size)) / 255 * 1e2
+}
 
 
 @dataclass(slots=True)
 class MetricSums:
     """Gathers one masklet's metrics frame by frame; holds no more than the last frame.
 
-    A metric of a masklet is the mean over its frames, of dtssd over pairs of neighbouring frames,
-    of mad_t over the frames that leave doubt.
+    A metric of a masklet is the mean over its frames, but:
+
+    - of dtssd_pairs over pairs of neighbouring frames, and dtssd counts one frame more, with 0;
+    - of mad_t over the frames that leave doubt;
+    - of j, f and jf over those from the first on which alpha or truth is above one half anywhere.
+      There are none where the truth never is.
 
     Attributes:
         sums, counts: by metric, of what the mean is made of, so that masklets can be joined.
@@ -124,66 +104,43 @@ class MetricSums:
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(METRICS, 0))
     frames: int = 0
     _last: tuple[int, NDArray[np.int16]] | None = None
+    _overlap: OverlapSums = field(default_factory=OverlapSums)
 
     def add(self, index: int, alpha: AlphaFrame, truth: AlphaFrame) -> None:
         """Compares one (H, W) frame; ``index`` ascends, and a gap in it parts a pair of frames."""
+        self._count("mad", formulas.mad(alpha, truth))
+        self._count("mad_t", formulas.mad_t(alpha, truth))
+        self._count("mse", formulas.mse(alpha, truth))
+        self._count("grad", grad := formulas.grad(alpha, truth))
+        self._count("grad_lr", formulas.grad_lr(alpha, truth, grad))
+        self._count("conn", formulas.conn(alpha, truth))
         difference = np.asarray(cv2.subtract(alpha, truth, dtype=cv2.CV_16S), dtype=np.int16)
-        found = {
-            "mad": cv2.norm(alpha, truth, cv2.NORM_L1) / alpha.size / 255 * 1e3,
-            "mad_t": mad_t(alpha, truth),
-            "mse": mse(alpha, truth),
-            "grad": grad(alpha, truth),
-            "conn": conn(alpha, truth),
-        }
         if self._last is not None and self._last[0] == index - 1:
-            found["dtssd"] = dtssd(difference, self._last[1])
-        for metric, value in found.items():
-            if value is not None:
-                self.sums[metric] += value
-                self.counts[metric] += 1
+            change = formulas.dtssd(difference, self._last[1])
+            self._count("dtssd_pairs", change)
+            # The published scripts enter 0 for the first frame, which has none before it.
+            self._count("dtssd", change, 1 if self.counts["dtssd"] else 2)
+        self._overlap.add(alpha, truth)
+        self._take_overlap()
         self.frames += 1
         self._last = (index, difference)
+
+    def finish(self) -> Self:
+        """Lets go of the last frame: no other is to come."""
+        self._last = None
+        return self
 
     def means(self) -> dict[str, float | None]:
         """All of ``METRICS``; None where there was nothing to measure."""
         return {m: self.sums[m] / self.counts[m] if self.counts[m] else None for m in METRICS}
 
+    def _count(self, metric: str, value: float | None, frames: int = 1) -> None:
+        if value is not None:
+            self.sums[metric] += value
+            self.counts[metric] += frames
 
-def _difference(alpha: AlphaFrame, truth: AlphaFrame) -> AlphaFrame:
-    return np.asarray(cv2.absdiff(alpha, truth), dtype=np.uint8)
-
-
-def _around(image: AlphaFrame, margin: int) -> _Box | None:
-    """The box of all that is not 0 with a margin, inside the image; None where all is 0."""
-    left, top, width, height = cv2.boundingRect(image)
-    if not width:
-        return None
-    rows = slice(max(0, top - margin), top + height + margin)
-    return rows, slice(max(0, left - margin), left + width + margin)
-
-
-def _slope(part: AlphaFrame) -> NDArray[np.float32]:
-    """Gradient magnitude of 8-bit alpha, in units of alpha."""
-    repeat = cv2.BORDER_REPLICATE
-    along = cv2.sepFilter2D(part, cv2.CV_32F, _DERIVE / 255, _SMOOTH, borderType=repeat)
-    down = cv2.sepFilter2D(part, cv2.CV_32F, _SMOOTH, _DERIVE / 255, borderType=repeat)
-    return np.asarray(cv2.magnitude(along, down), dtype=np.float32)
-
-
-def _last_steps(shared: AlphaFrame, difference: AlphaFrame) -> NDArray[np.uint8]:
-    """How many thresholds each pixel stays in the largest component for.
-
-    Args:
-        shared: (H, W) thresholds that alpha and truth both reach.
-        difference: not 0 where the answer is asked for; elsewhere it may be too high.
-    """
-    last = shared.copy()
-    highest = int(cv2.minMaxLoc(shared, mask=difference)[1])
-    for step in range(1, highest + 1):
-        within = (shared >= step).view(np.uint8)
-        count, labels = cv2.connectedComponents(within, connectivity=4)
-        if count > 2:  # not connectedComponentsWithStats, which takes three times as long
-            areas = np.bincount(labels.ravel())
-            lost = (labels != 1 + int(np.argmax(areas[1:]))) & (last >= step)
-            last[lost] = step - 1
-    return last
+    def _take_overlap(self) -> None:
+        found = self._overlap
+        if found.truth_shown:
+            self.sums.update(j=found.j, f=found.f, jf=(found.j + found.f) / 2)
+            self.counts.update(dict.fromkeys(("j", "f", "jf"), found.frames))

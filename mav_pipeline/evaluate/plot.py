@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mav_pipeline.evaluate.metrics import METRICS
-from mav_pipeline.evaluate.result import TITLES, Evaluation, MaskletMetrics
+from mav_pipeline.evaluate.result import Evaluation, MaskletMetrics
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _DPI = 100
-_LABELS, _PANEL, _GAP, _ROW, _TOP, _BOTTOM, _MARGIN = 250, 150, 66, 24, 92, 44, 24  # pixels
+_LABELS, _PANEL, _GAP, _ROW, _TOP, _BOTTOM, _MARGIN = 250, 112, 62, 24, 92, 44, 24  # pixels
 _WIDTH = _LABELS + len(METRICS) * (_PANEL + _GAP) + _MARGIN
 _TITLE, _HEAD, _TEXT = 13, 10, 8.5  # points
 _DOT, _SPREAD = 3.8, 0.26  # a dot's width in points; how far dots stray from their row, in rows
@@ -65,7 +65,10 @@ def draw(evaluation: Evaluation) -> bytes:
 def _heading(figure: Figure, masklets: Sequence[MaskletMetrics], height: int) -> None:
     frames = sum(masklet.metrics.frames for masklet in masklets)
     about = f"{len(masklets):,} masklets, {frames:,} frames; a dot is a masklet, "
-    about += "at the right edge one beyond it; the line and the number are the mean; less is better"
+    about += (
+        "at the right edge one beyond it; the line and the number are the mean; less is better, "
+    )
+    about += f"but of {', '.join(m.title for m in METRICS.values() if m.better == 'more')} more"
     left = _MARGIN / _WIDTH
     figure.text(left, 1 - 30 / height, "Mattes against the truth", fontsize=_TITLE, color=_INK)
     figure.text(left, 1 - 52 / height, about, fontsize=_TEXT, color=_FAINT)
@@ -107,7 +110,7 @@ def _metric(axes: Axes, metric: str, rows: Sequence[_Row]) -> None:
     end = _end(found[0])
     axes.set_xlim(0, end)
     axes.set_xticks([0, end / 2, end], [f"{share * end:.3g}" for share in (0, 0.5, 1)])
-    axes.set_title(TITLES[metric], loc="left", fontsize=_HEAD, color=_INK, pad=8)
+    axes.set_title(METRICS[metric].title, loc="left", fontsize=_HEAD, color=_INK, pad=8)
     edge = axes.get_yaxis_transform()
     dots: dict[str, Any] = {"color": _DOTS, "markersize": _DOT, "markeredgewidth": 0}
     number: dict[str, Any] = {"transform": edge, "fontsize": _TEXT, "va": "center_baseline"}

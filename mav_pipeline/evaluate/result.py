@@ -12,27 +12,19 @@ from mav_pipeline.evaluate.metrics import METRICS, MetricSums
 from mav_pipeline.evaluate.strata import GROUPS
 
 #: What can be wrong. Masklets of the first two kinds are in the means with what they have; those
-#: of the others are not.
+#: of the others are not, nor those all of whose frames are missing.
 PROBLEMS = {
     "frames_missing": "truth lacks frames; the others count",
     "empty_alpha": "stored alpha is 0 throughout; it counts",
     "no_truth": "stored, but there is no truth for it",
     "not_stored": "has truth, but is not in the set",
     "empty_truth": "truth is 0 throughout, so that any empty matte would shine",
+    "truth_ambiguous": "several files or folders may be its truth",
     "truth_size": "truth is of another size",
     "truth_depth": "truth is not 8-bit gray",
     "truth_unreadable": "truth cannot be read",
     "alpha_unreadable": "stored alpha cannot be read; `mav verify` says more",
 }
-TITLES = {
-    "mad": "MAD",
-    "mad_t": "MAD-T",
-    "mse": "MSE",
-    "grad": "Grad",
-    "conn": "Conn",
-    "dtssd": "dtSSD",
-}
-
 _DIGITS = 6  # of what is printed and written; what is summed is not rounded
 _NAMED = 3  # masklets that the table names of each kind of problem; the json names all
 
@@ -43,6 +35,7 @@ class MaskletMetrics:
 
     Attributes:
         missing_frames: of the set's, that have no truth.
+        truth_frames: that the truth has, be they in the set or not.
         truth_area, truth_motion: see ``strata.Shape``.
         truth_mass: sum of the truth's alpha over all compared frames.
         groups: the group of each stratum that it is in.
@@ -53,6 +46,7 @@ class MaskletMetrics:
     width: int
     height: int
     missing_frames: int
+    truth_frames: int
     truth_area: float
     truth_motion: float | None
     truth_mass: float
@@ -73,6 +67,7 @@ class MaskletMetrics:
             "height": self.height,
             "frames": self.metrics.frames,
             "missing_frames": self.missing_frames,
+            "truth_frames": self.truth_frames,
             "truth_area": round(self.truth_area, 1),
             "truth_motion": _rounded(self.truth_motion),
             **self.groups,
@@ -83,7 +78,7 @@ class MaskletMetrics:
 
 _COLUMNS = (
     *("video_id", "masklet", "width", "height", "frames", "missing_frames"),
-    *("truth_area", "truth_motion", *GROUPS, "error", *METRICS),
+    *("truth_frames", "truth_area", "truth_motion", *GROUPS, "error", *METRICS),
 )
 
 
@@ -92,9 +87,15 @@ class Evaluation:
     """What ``mav evaluate`` found.
 
     Attributes:
-        problems: by kind of ``PROBLEMS``: what is wrong, by ``video_id/masklet``.
+        masklets: that were compared.
+        problems: by kind of ``PROBLEMS``: what is wrong, by ``video_id/masklet``, or by the
+            truth's own folder and object where the set has no such masklet.
+        with_truth: masklets that have truth, be they in the set or not.
+        stored: masklets that the shards hold.
     """
 
+    with_truth: int = 0
+    stored: int = 0
     masklets: list[MaskletMetrics] = field(default_factory=list)
     problems: dict[str, dict[str, str]] = field(default_factory=lambda: {k: {} for k in PROBLEMS})
 
@@ -109,9 +110,20 @@ class Evaluation:
         found = {name: [m for m in self.masklets if m.groups[stratum] == name] for name in names}
         return {name: members for name, members in found.items() if members}
 
-    def to_json(self) -> dict[str, Any]:
-        """``overall``, ``masklets``, ``strata`` and ``problems``."""
+    @property
+    def coverage(self) -> Mapping[str, int]:
+        """How many masklets have truth, are stored, were compared, and were not though they do."""
         return {
+            "with_truth": self.with_truth,
+            "stored": self.stored,
+            "compared": len(self.masklets),
+            "not_compared": self.with_truth - len(self.masklets),
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """``coverage``, ``overall``, ``masklets``, ``strata`` and ``problems``."""
+        return {
+            "coverage": dict(self.coverage),
             "overall": summary(self.masklets),
             "masklets": [masklet.row() for masklet in self.masklets],
             "strata": {
@@ -134,7 +146,7 @@ class Evaluation:
 
     def table(self) -> list[str]:
         """Lines for the console."""
-        lines = [_line("", "masklets", "frames", TITLES.values())]
+        lines = [_line("", "masklets", "frames", (metric.title for metric in METRICS.values()))]
         overall = summary(self.masklets)
         lines.append(_values("overall", overall, overall))
         lines.append(_values("by frame", overall, overall["frame_weighted"]))
@@ -142,6 +154,10 @@ class Evaluation:
             for name, members in groups.items():
                 found = summary(members)
                 lines.append(_values(f"{stratum}: {name}", found, found))
+        lines.append(
+            f"compared {len(self.masklets)} of {self.with_truth} masklets that have truth, "
+            f"{self.coverage['not_compared']} not; the set stores {self.stored}"
+        )
         for kind, found in self.problems.items():
             if found:
                 named = ", ".join([*found][:_NAMED]) + (" ..." if len(found) > _NAMED else "")
@@ -185,4 +201,6 @@ def _values(label: str, counts: Mapping[str, Any], means: Mapping[str, float | N
 
 
 def _line(label: str, masklets: object, frames: object, values: Iterable[str]) -> str:
-    return f"{label:<26}{masklets:>9}{frames:>8}" + "".join(f"{value:>10}" for value in values)
+    cells = zip(values, METRICS.values(), strict=True)
+    shown = (f"{value:>{max(9, len(metric.title) + 2)}}" for value, metric in cells)
+    return f"{label:<26}{masklets:>9}{frames:>8}{''.join(shown)}"

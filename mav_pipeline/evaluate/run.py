@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.built import BuiltSet
-from mav_pipeline.dataset.sample import alpha_frames, read_document
+from mav_pipeline.dataset.reader import StoredSample
+from mav_pipeline.dataset.sample import read_document
 from mav_pipeline.dataset.shard_tar import stored_samples
 from mav_pipeline.evaluate.metrics import MetricSums
 from mav_pipeline.evaluate.plot import draw
@@ -21,19 +21,22 @@ from mav_pipeline.evaluate.strata import (
     resolution_group,
     size_group,
 )
-from mav_pipeline.evaluate.truth import Truth
+from mav_pipeline.evaluate.truth import FrameFiles, Truth
 from mav_pipeline.schema import Members
-from mav_pipeline.schema.document import MaskletDocument, SampleDocument
+from mav_pipeline.schema.document import MaskletDocument
 from mav_pipeline.schema.errors import TruthError
 
 _log = logging.getLogger(__name__)
+
+_NOT_IN_THE_SET = "the set does not have it"
 
 
 def evaluate(built: BuiltSet, truth: Truth) -> Evaluation:
     """Compares a set with the truth and leaves ``evaluation/metrics.csv`` and ``.png`` in it.
 
     Masklets are those that the shards hold: accepted ones, and rejected ones where they were kept.
-    In memory are one sample's bytes and a few frames, however many there are.
+    In memory are what the reader holds of one sample, and two frames with their truth, however
+    long a clip is.
 
     Raises:
         OutputError: the set cannot be read.
@@ -60,50 +63,50 @@ class _Comparison:
     result: Evaluation = field(default_factory=Evaluation)
     _met: set[tuple[str, str]] = field(default_factory=set)
 
+    def __post_init__(self) -> None:
+        self.result.with_truth = len(self.truth.objects())
+
     def problem(self, kind: str, name: str, what: str) -> None:
         self.result.problems[kind][name] = what
 
     def sample(self, key: str, members: Members) -> None:
         """Compares the masklets of one sample."""
         try:
-            sample = read_document(members)
-            objects = [self.truth.layout.object_of(masklet.name) for masklet in sample.masklets]
+            sample = StoredSample(read_document(members), members)
+            objects = [self.truth.layout.object_of(name) for name in sample.masklets]
         except ValueError as error:
             self.problem("alpha_unreadable", key, str(error))
             return
-        claims = Counter(objects)
-        truth = self.truth.clip(key)
-        for masklet, item in zip(sample.masklets, objects, strict=True):
-            self._met.add((key, item))
+        self.result.stored += len(objects)
+        folders, claims = self.truth.folders(key), Counter(objects)
+        self._met.update((folder, item) for folder in folders for item in objects)
+        truth = self.truth.frames(folders[0]) if len(folders) == 1 else {}
+        for masklet, item in zip(sample.document.masklets, objects, strict=True):
             name = f"{key}/{masklet.name}"
-            if item not in truth:
+            if len(folders) > 1:
+                what = f"it may be any of {', '.join(sorted(folders))}; name a folder further down"
+                self.problem("truth_ambiguous", name, f"{what} as evaluate.root")
+            elif item not in truth:
                 self.problem("no_truth", name, "there is no truth for it")
             elif claims[item] > 1:
                 what = f"{claims[item]} masklets of the clip stand for one object of the truth"
                 self.problem("no_truth", name, what)
             else:
                 try:
-                    self._masklet(sample, masklet, members, truth[item])
+                    self._masklet(sample, masklet, truth[item])
                 except TruthError as error:
                     self.problem(error.kind, name, error.what)
                 except ValueError as error:
                     self.problem("alpha_unreadable", name, str(error))
 
-    def _masklet(
-        self,
-        sample: SampleDocument,
-        masklet: MaskletDocument,
-        members: Members,
-        files: Mapping[int, str],
-    ) -> None:
-        name, indices, size = f"{sample.key}/{masklet.name}", sample.frame_indices, sample.shape
+    def _masklet(self, sample: StoredSample, masklet: MaskletDocument, files: FrameFiles) -> None:
+        document = sample.document
+        name, indices, size = f"{sample.key}/{masklet.name}", document.frame_indices, document.shape
         metrics, shape, blank = MetricSums(), Shape(), True
-        frames = alpha_frames(members, masklet.name, indices)
+        frames = sample.alpha(masklet.name)
         for place, (index, alpha) in enumerate(zip(indices, frames, strict=True)):
-            if alpha.shape != size:
-                raise ValueError(f"alpha of {masklet.name} is {alpha.shape}, the json says {size}")
-            if index in files:
-                truth = self.truth.read(files[index], size)
+            if (path := files.path(index)) is not None:
+                truth = self.truth.read(path, size)
                 metrics.add(place, alpha, truth)
                 shape.add(place, truth)
                 blank = blank and not alpha.any()
@@ -117,7 +120,7 @@ class _Comparison:
             self.problem("empty_alpha", name, f"0 on all of {metrics.frames} frames")
         groups = {
             "status": masklet.status,
-            "environment": sample.environment or UNKNOWN,
+            "environment": document.environment or UNKNOWN,
             "size": size_group(shape.area),
             "motion": motion_group(shape.motion),
             "resolution": resolution_group(*size),
@@ -128,11 +131,12 @@ class _Comparison:
             width=size[1],
             height=size[0],
             missing_frames=missing,
+            truth_frames=len(files),
             truth_area=shape.area,
             truth_motion=shape.motion,
             truth_mass=shape.mass,
             groups=groups,
-            metrics=metrics,
+            metrics=metrics.finish(),
         )
         self.result.masklets.append(compared)
 
@@ -144,7 +148,8 @@ class _Comparison:
         fates: dict[tuple[str, str | None], str] = {}  # None: the clip as a whole
         for row in built.rows().select(("key", "masklet", "status", "reasons")).to_pylist():
             item = row["masklet"] and self.truth.layout.object_of(row["masklet"])
-            fates[row["key"], item] = " ".join((row["status"], *row["reasons"]))
-        for key, item in left:
-            fate = fates.get((key, item)) or fates.get((key, None)) or "the set does not have it"
-            self.problem("not_stored", f"{key}/{item}".rstrip("/"), fate)
+            fate = " ".join((row["status"], *row["reasons"]))
+            fates.update(((folder, item), fate) for folder in self.truth.folders(row["key"]))
+        for folder, item in left:
+            fate = fates.get((folder, item)) or fates.get((folder, None)) or _NOT_IN_THE_SET
+            self.problem("not_stored", f"{folder}/{item}".rstrip("/"), fate)

@@ -19,6 +19,7 @@ from PIL import Image
 from mav_pipeline.config import EvaluateConfig, VerifyConfig
 from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.built import BuiltSet
+from mav_pipeline.dataset.reader import open_set
 from mav_pipeline.dataset.shard_tar import ShardTar, read_samples
 from mav_pipeline.dataset.verify import verify
 from mav_pipeline.evaluate import Evaluation, Truth, evaluate
@@ -26,11 +27,12 @@ from mav_pipeline.evaluate.metrics import METRICS, MetricSums
 from mav_pipeline.evaluate.plot import _end, draw
 from mav_pipeline.evaluate.result import MaskletMetrics, summary
 from mav_pipeline.evaluate.strata import Shape, motion_group, resolution_group, size_group
+from mav_pipeline.evaluate.truth_file import decode_truth
 from mav_pipeline.media.images import encode_png
 from mav_pipeline.schema import Sample
-from mav_pipeline.schema.errors import ConfigError, OutputError
+from mav_pipeline.schema.errors import ConfigError, OutputError, TruthError
 from mav_pipeline.storage import LocalStorage
-from tests.fakes import FakeBackend, build_set, config, decode_sample, moving_box, write, write_clip
+from tests.fakes import FakeBackend, build_set, config, moving_box, write, write_clip
 
 Stack = NDArray[np.uint8]
 INDICES = (0, 4, 8)
@@ -44,11 +46,9 @@ def evaluated(root: Path, truth: Path, named: Any = "alpha_gt") -> Evaluation:
 
 def stored(root: Path) -> Iterator[tuple[str, str, Stack]]:
     """(clip, masklet, alpha) of all that a set stores."""
-    for receipt in BuiltSet.open(LocalStorage(root)).receipts().values():
-        with (root / layout.data(receipt.tar.name)).open("rb") as stream:
-            for key, members in read_samples(stream):
-                for masklet in decode_sample(members)[1]:
-                    yield key, masklet.name, masklet.alpha
+    for sample in open_set(root).samples():
+        for masklet in sample.masklets:
+            yield sample.key, masklet, np.stack([*sample.alpha(masklet)])
 
 
 def write_truth(folder: Path, alphas: Stack) -> None:
@@ -80,7 +80,8 @@ def test_a_perfect_set_has_no_error_and_no_problem(small_set: Path, truth: Path)
     assert named(result) == MASKLETS
     assert problems(result) == {}
     overall = result.to_json()["overall"]
-    assert {metric: overall[metric] for metric in METRICS} == dict.fromkeys(METRICS, 0.0)
+    best = {name: 100.0 if m.better == "more" else 0.0 for name, m in METRICS.items()}
+    assert {metric: overall[metric] for metric in METRICS} == best
     assert (overall["masklets"], overall["frames"]) == (6, 18)
 
 
@@ -140,7 +141,7 @@ def damage(folder: Path, what: str) -> None:
         case "deep":
             cv2.imwrite(str(first), np.zeros((48, 64), np.uint16))
         case "rgb":
-            cv2.imwrite(str(first), np.zeros((48, 64, 3), np.uint8))
+            cv2.imwrite(str(first), np.full((48, 64, 3), (90, 90, 93), np.uint8))
         case "palette":
             Image.new("P", (64, 48)).save(first)
         case "bits":
@@ -164,10 +165,10 @@ def damage(folder: Path, what: str) -> None:
     [
         ("small", "truth_size", "manual_002/00000.png is 64x24, its clip 64x48"),
         ("deep", "truth_depth", "is 16-bit gray; 8-bit gray is wanted"),
-        ("rgb", "truth_depth", "is 8-bit RGB"),
+        ("rgb", "truth_depth", "is 8-bit RGB in colour"),
         ("palette", "truth_depth", "-bit palette; 8-bit gray is wanted"),
         ("bits", "truth_depth", "is 1-bit gray"),
-        ("text", "truth_unreadable", "is no PNG"),
+        ("text", "truth_unreadable", "is no PNG or JPEG"),
         ("torn", "truth_unreadable", "cannot be decoded"),
         ("empty", "empty_truth", "0 on all of 3 frames"),
         ("unnumbered", "frames_missing", "3 of 3 have no truth"),
@@ -232,7 +233,7 @@ def rewritten(root: Path, alpha: Stack) -> Path:
     ("alpha", "message"),
     [
         (np.zeros((2, 48, 64), np.uint8), "alpha of manual_000 is missing"),
-        (np.zeros((3, 40, 64), np.uint8), "the json says"),
+        (np.zeros((3, 40, 64), np.uint8), "alpha of manual_000 is (40, 64)"),
     ],
 )
 def test_alpha_that_cannot_be_read_is_named(tmp_path: Path, alpha: Stack, message: str) -> None:
@@ -294,19 +295,125 @@ def test_vhim60_names_instances_by_number(small_set: Path, truth: Path) -> None:
     assert (named(result), problems(result)) == (MASKLETS, {})
 
 
-def test_youtubematte_has_one_object_a_clip(small_source: Path, tmp_path: Path) -> None:
-    for clip in ("one", "two"):
+@pytest.fixture(scope="session")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A set of clips with one object each, and of ``two`` with two."""
+    source, root = (tmp_path_factory.mktemp("films") / name for name in ("in", "out"))
+    for clip in ("0005", "youtubematte_static_0006", "two"):
         objects = {0: moving_box(3)} | ({1: moving_box(3)} if clip == "two" else {})
-        write_clip(tmp_path / "in", clip, objects)
-    root = tmp_path / "out"
-    build_set(config({"source.root": str(tmp_path / "in"), "output.root": str(root)}))
-    alpha = next(stored(root))[2]
-    for clip in ("one", "two"):
-        write_truth(tmp_path / "truth" / clip / "pha", alpha)
-    result = evaluated(root, tmp_path / "truth", "youtubematte")
-    assert named(result) == ["one/manual_000"]
-    assert problems(result) == {"no_truth": ["two/manual_000", "two/manual_001"]}
+        write_clip(source, clip, objects)
+    build_set(config({"source.root": str(source), "output.root": str(root)}))
+    return root
+
+
+def pha(root: Path, films: Path, *places: str, end: str = "jpg") -> Path:
+    """Truth of the films' own alpha below each place."""
+    alpha = next(stored(films))[2]
+    for place in places:
+        for index, frame in zip(INDICES, alpha, strict=True):
+            path = root / place / "pha" / f"{index:04d}.{end}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(frame).save(path, quality=95)
+    return root
+
+
+MOTION, STATIC = (f"youtubematte_1920x1080/youtubematte_{name}" for name in ("motion", "static"))
+
+
+@pytest.mark.parametrize("end", ["jpg", "png", "JPEG"])
+@pytest.mark.parametrize("level", [0, 1, 2])
+def test_youtubematte_is_read_as_its_scorer_does(
+    films: Path, tmp_path: Path, level: int, end: str
+) -> None:
+    """From any folder down to one of clips; a clip is known by its name, or with its subset's."""
+    pha(tmp_path, films, f"{MOTION}/0005", f"{STATIC}/0006", end=end)
+    write(tmp_path / MOTION / "0005" / "har" / "0000.jpg", b"no truth")
+    root = (tmp_path, tmp_path / "youtubematte_1920x1080", tmp_path / MOTION)[level]
+    result = evaluated(films, root, "youtubematte")
+    both = ["0005/manual_000", "youtubematte_static_0006/manual_000"]
+    assert named(result) == (both[:1] if level == 2 else both)
+    overall = result.to_json()["overall"]
+    assert overall["jf"] == 100
+    assert overall["mad"] == 0 if end == "png" else overall["mad"] < 2
+
+
+def test_youtubematte_has_one_object_a_clip(films: Path, tmp_path: Path) -> None:
+    result = evaluated(films, pha(tmp_path, films, "0005", "two"), "youtubematte")
+    assert named(result) == ["0005/manual_000"]
+    assert problems(result)["no_truth"][:2] == ["two/manual_000", "two/manual_001"]
     assert "2 masklets of the clip" in result.problems["no_truth"]["two/manual_001"]
+    assert result.coverage == {"with_truth": 2, "stored": 4, "compared": 1, "not_compared": 1}
+
+
+def test_truth_of_one_name_in_two_folders_is_not_guessed_at(films: Path, tmp_path: Path) -> None:
+    truth = pha(tmp_path, films, f"{MOTION}/0005", f"{STATIC}/0005", f"{STATIC}/0006")
+    result = evaluated(films, truth, "youtubematte")
+    assert named(result) == ["youtubematte_static_0006/manual_000"]
+    assert problems(result)["truth_ambiguous"] == ["0005/manual_000"]
+    what = result.problems["truth_ambiguous"]["0005/manual_000"]
+    assert f"any of {MOTION}/0005/pha, {STATIC}/0005/pha; name a folder" in what
+    assert result.coverage["not_compared"] == 2
+    assert named(evaluated(films, truth / MOTION, "youtubematte")) == ["0005/manual_000"]
+
+
+def test_two_files_of_one_frame_are_not_guessed_at(films: Path, tmp_path: Path) -> None:
+    truth = pha(pha(tmp_path, films, "0005"), films, "0005", end="png")
+    result = evaluated(films, truth, "youtubematte")
+    assert named(result) == []
+    what = result.problems["truth_ambiguous"]["0005/manual_000"]
+    assert what == "frame 0 has 2 files: 0005/pha/0000.jpg, 0005/pha/0000.png; keep one"
+
+
+def test_frames_are_found_by_number_however_they_are_written(small_set: Path, truth: Path) -> None:
+    for path in [*truth.glob("*/*/*.png")]:
+        path.rename(path.with_name(f"{int(path.stem)}.png"))
+    assert len(named(evaluated(small_set, truth))) == 6
+
+
+# files
+
+
+def picture(data: Any, kind: str, **how: Any) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(data).save(buffer, kind, **how)
+    return buffer.getvalue()
+
+
+ALPHA = cv2.GaussianBlur(np.where(np.mgrid[:48, :64][0] > 20, 255, 0).astype(np.uint8), (9, 9), 3)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_gray_is_read_as_opencv_does(kind: str, channels: int) -> None:
+    """That is how published scorers read it; in three equal channels too."""
+    data = picture(ALPHA if channels == 1 else np.dstack([ALPHA] * 3), kind)
+    found = decode_truth(data, "a", (48, 64))
+    wanted = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
+    assert (found == wanted).all()
+    assert found.dtype == np.uint8
+
+
+TURNED = Image.Exif()
+TURNED[0x0112] = 6
+
+
+@pytest.mark.parametrize(
+    ("data", "kind", "message"),
+    [
+        (picture(ALPHA.T, "JPEG"), "truth_size", "a is 48x64, its clip 64x48"),
+        (picture(np.dstack([ALPHA, ALPHA, 255 - ALPHA]), "JPEG"), "truth_depth", "in colour"),
+        (picture(np.dstack([ALPHA] * 4), "PNG"), "truth_depth", "is 8-bit RGBA"),
+        (picture(ALPHA, "JPEG")[:-99], "truth_unreadable", "cannot be decoded"),
+        (picture(np.dstack([ALPHA] * 3), "PNG")[:-99], "truth_unreadable", "cannot be decoded"),
+        (picture(ALPHA, "JPEG", exif=TURNED), "truth_unreadable", "is to be turned"),
+        (picture(ALPHA, "BMP"), "truth_unreadable", "is no PNG or JPEG"),
+        (b"", "truth_unreadable", "is no PNG or JPEG"),
+    ],
+)
+def test_what_is_no_gray_picture_is_refused(data: bytes, kind: str, message: str) -> None:
+    with pytest.raises(TruthError, match=message) as caught:
+        decode_truth(data, "a", (48, 64))
+    assert caught.value.kind == kind
 
 
 # strata
@@ -410,12 +517,11 @@ def test_the_table_names_means_and_problems(small_set: Path, truth: Path) -> Non
         "frames",
         "MAD",
         "MAD-T",
-        "MSE",
-        "Grad",
-        "Conn",
-        "dtSSD",
+        *("MSE", "Grad", "Grad_lr", "Conn", "dtSSD", "dtSSD_pairs", "J", "F", "J&F"),
     ]
-    assert lines[1].split() == ["overall", "2", "6", *["0.000"] * 6]
+    assert lines[1].split() == ["overall", "2", "6", *["0.000"] * 8, *["100.000"] * 3]
+    assert len({len(line) for line in lines[:3]}) == 1
+    assert lines[-2] == "compared 2 of 2 masklets that have truth, 0 not; the set stores 6"
     assert lines[-1].startswith("4 no_truth (stored, but there is no truth for it): sav_000001/")
     assert lines[-1].endswith(" ...")
 
@@ -427,9 +533,12 @@ def test_a_mean_leaves_out_masklets_that_have_no_value() -> None:
     one.add(0, square, square)
     for index in range(3):
         two.add(index, np.full((20, 20), 51 * (index % 2), np.uint8), np.zeros((20, 20), np.uint8))
-    items = [MaskletMetrics("clip", "m", 20, 20, 0, 100.0, None, 100.0, {}, m) for m in (one, two)]
+    items = [
+        MaskletMetrics("clip", "m", 20, 20, 0, 3, 100.0, None, 100.0, {}, m) for m in (one, two)
+    ]
     found = summary(items)
-    assert found["dtssd"] == 20  # of the second alone: the first has no pair
+    assert found["dtssd_pairs"] == 20  # of the second alone: the first has no pair
+    assert found["j"] == 100  # of the first alone: the second has no truth
     assert found["mad_t"] == 0  # of the first alone: the second leaves no doubt
     assert found["mad"] == pytest.approx(200 / 3 / 2, abs=1e-6)
     assert found["frame_weighted"]["mad"] == pytest.approx(200 / 4)
