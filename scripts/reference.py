@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from mav_pipeline.config.compose import conf_folder
 from mav_pipeline.dataset.columns import COLUMNS, Column
+from mav_pipeline.evaluate.metrics import METRICS
 from mav_pipeline.evaluate.truth import TRUTH_LAYOUTS
 from mav_pipeline.export.layouts import EXPORT_LAYOUTS
 from mav_pipeline.matting.registry import BACKENDS
@@ -194,6 +195,15 @@ def exports() -> str:
     return _table(("format", "files"), ((f"`{o.name}`", o.about) for o in EXPORT_LAYOUTS))
 
 
+def metrics() -> str:
+    """Every metric of ``mav evaluate``."""
+    heads = ("metric", "column", "is", "better", "equals", "may be held to tables of")
+    return _table(
+        heads,
+        ((m.title, f"`{m.name}`", m.about, m.better, m.equals, m.tables) for m in METRICS.values()),
+    )
+
+
 def changes() -> str:
     """What each format changed."""
     lines = (f"- **{n}**: {'; '.join(what)}." for n, what in version.CHANGES.items())
@@ -227,6 +237,7 @@ PARTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
         "statuses": statuses,
         "exports": exports,
     },
+    "docs/quality.md": {"metrics": metrics},
     "docs/architecture.md": {"layers": layers},
 }
 

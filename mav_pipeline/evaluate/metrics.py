@@ -31,7 +31,7 @@ class Metric:
         about: what it is, of d = alpha - truth in [0, 1].
         better: which way.
         equals: whose script gives the same number, within 1e-6.
-        tables: whose published numbers it may be held to.
+        tables: published ones that it may be held to.
     """
 
     name: str
@@ -42,40 +42,40 @@ class Metric:
     tables: str
 
 
-_RVM_BOTH = "evaluate_hr.py and evaluate_lr.py of RVM, and MatAnyone's two"
-_RVM_LR = "evaluate_lr.py of RVM, and MatAnyone's low-resolution script"
+_BOTH = "evaluate_hr.py and evaluate_lr.py of RVM, and MatAnyone's two"
+_LR = "evaluate_lr.py of RVM, and MatAnyone's low-resolution script"
 _SAV = "the per-frame class of SA-V's evaluator"
-_VIDEO = "RVM, MatAnyone, VideoMaMa"
+_VIDEO = "RVM's, MatAnyone's, VideoMaMa's"
 _LOW = "RVM's and MatAnyone's of 512x288"
-_HIGH = "RVM's and MatAnyone's of 1920x1080, VideoMaMa's of YouTubeMatte 1080p"
-_VOS = "DAVIS and SA-V where all frames count; their usual ones leave out the first and last frame"
+_HIGH = "RVM's and MatAnyone's of 1920x1080"
+_VOS = "those of DAVIS and SA-V that count every frame"
 
 #: By name, in the order in which they are printed.
 METRICS: Mapping[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric("mad", "MAD", "mean abs d x 1e3", "less", _RVM_BOTH, _VIDEO),
+        Metric("mad", "MAD", "mean abs d x 1e3", "less", _BOTH, _VIDEO),
         Metric(
-            *("mad_t", "MAD-T", "the same where the truth, eroded by 10 px, leaves doubt", "less"),
-            *("no published script", "VideoMaMa's, after its paper's words"),
+            *("mad_t", "MAD-T", "the same where truth 0 and 1, eroded, leave doubt", "less"),
+            *("no published script", "VideoMaMa's, as far as its words go"),
         ),
-        Metric("mse", "MSE", "mean d^2 x 1e3", "less", _RVM_BOTH, _VIDEO),
+        Metric("mse", "MSE", "mean d^2 x 1e3", "less", _BOTH, _VIDEO),
         Metric(
             *("grad", "Grad", "sum of squared differences of gradients / 1000", "less"),
             *("evaluate_hr.py of RVM, and MatAnyone's high-resolution script", _HIGH),
         ),
         Metric(
             *("grad_lr", "Grad_lr", "the same, each frame first stretched to [0, 1]", "less"),
-            *(_RVM_LR, _LOW),
+            *(_LR, _LOW),
         ),
-        Metric("conn", "Conn", "connectivity error / 1000", "less", _RVM_LR, _LOW),
+        Metric("conn", "Conn", "connectivity error / 1000", "less", _LR, _LOW),
         Metric(
             *("dtssd", "dtSSD", "mean over frames of rms change of d x 1e2, 0 for the first"),
-            *("less", _RVM_BOTH, _VIDEO),
+            *("less", _BOTH, "RVM's and MatAnyone's"),
         ),
         Metric(
             *("dtssd_pairs", "dtSSD_pairs", "the same, mean over pairs of frames", "less"),
-            *("no published script; n / (n - 1) times dtSSD on n frames", "none"),
+            *("no published script: dtSSD x n / (n - 1) on n frames", "none"),
         ),
         Metric("j", "J", "intersection over union at .5, percent", "more", _SAV, _VOS),
         Metric("f", "F", "agreement of boundaries at .5, percent", "more", _SAV, _VOS),

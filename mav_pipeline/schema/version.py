@@ -29,6 +29,8 @@ CHANGES: Mapping[int, tuple[str, ...]] = {
         "to be credited, and the resolved `matting.device` and `matting.dtype`",
         "the fingerprint covers the keys of the chosen source and backend alone, and the revisions",
         "FFV1 alpha is tagged as full range; its pixels are the same",
+        "`evaluation/metrics.csv` has `truth_frames`, `grad_lr`, `dtssd_pairs`, `j`, `f` and `jf`; "
+        "its `dtssd` counts 0 for the first frame",
     ),
 }
 

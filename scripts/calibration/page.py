@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from mav_pipeline.config import QualityConfig
 from mav_pipeline.quality import judge
 from mav_pipeline.quality.rule import HALF
+from scripts.reference import metrics
 
 from .cases import PLANS
 from .fit import Floats, auc
@@ -75,6 +76,7 @@ def write_page(
         ),
         "gates": _gates(usual, gates),
         "useless": _gates(useless, gates),
+        "metrics": metrics(),
     }
     for name, part in parts.items():
         text = text.replace("{" + name + "}", part)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import tracemalloc
+import weakref
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ from PIL import Image
 from mav_pipeline.config import EvaluateConfig, VerifyConfig
 from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.built import BuiltSet
-from mav_pipeline.dataset.reader import open_set
+from mav_pipeline.dataset.reader import StoredSample, open_set
 from mav_pipeline.dataset.shard_tar import ShardTar, read_samples
 from mav_pipeline.dataset.verify import verify
 from mav_pipeline.evaluate import Evaluation, Truth, evaluate
@@ -128,6 +130,55 @@ def test_rejected_masklets_count_where_they_were_kept(tmp_path: Path, small_sour
     result = evaluated(root, tmp_path / "truth").to_json()
     assert result["strata"]["status"]["rejected"]["masklets"] == 6
     assert {row["status"] for row in result["masklets"]} == {"rejected"}
+
+
+class Watched:
+    """Counts frames that are alive, and the most that ever were at a time."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.alive = self.most = 0
+        alpha, read = StoredSample.alpha, Truth.read
+        monkeypatch.setattr(StoredSample, "alpha", lambda *of: map(self.watch, alpha(*of)))
+        monkeypatch.setattr(Truth, "read", lambda *of: self.watch(read(*of)))
+
+    def watch(self, frame: Stack) -> Stack:
+        def gone() -> None:
+            self.alive -= 1
+
+        weakref.finalize(frame, gone)
+        self.alive += 1
+        self.most = max(self.most, self.alive)
+        return frame
+
+
+def peak(count: int, folder: Path) -> int:
+    """The most bytes at a time that comparing a clip of so many frames took."""
+    name, masks = "long/manual_000", moving_box(count, shape=(120, 160))
+    write_clip(folder / "in", "long", {0: masks})
+    built = build_set(config({"source.root": str(folder / "in"), "output.root": str(folder / "o")}))
+    for index, mask in enumerate(masks):
+        write(folder / "truth" / name / f"{4 * index:05d}.png", encode_png(mask * np.uint8(200)))
+    truth = Truth.open(EvaluateConfig(root=str(folder / "truth"), layout="alpha_gt"), None)
+    tracemalloc.start()
+    result = evaluate(built, truth)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert named(result) == [name]
+    assert result.masklets[0].metrics.frames == count
+    return most
+
+
+def test_memory_does_not_grow_with_a_clips_length(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But by what the reader holds of a sample: numbers, run lengths, encoded bytes."""
+    monkeypatch.setattr("mav_pipeline.evaluate.run.draw", lambda _: b"")  # would outweigh frames
+    watched = Watched(monkeypatch)
+    peak(2, tmp_path / "warm")
+    short, long = (peak(count, tmp_path / str(count)) for count in (8, 40))
+    assert long - short < 3 * 120 * 160, "of 32 frames more not even 3 are held"
+    assert watched.most <= 4, "alpha and truth of a frame and of the next"
+    assert watched.alive == 0
 
 
 # what cannot be compared
