@@ -35,7 +35,7 @@ from mav_pipeline.schema import (
     Stamp,
 )
 from mav_pipeline.schema.document import Provenance
-from mav_pipeline.schema.errors import BackendError, InputError
+from mav_pipeline.schema.errors import BackendError, InputError, in_words
 from mav_pipeline.schema.interfaces import MattingBackend
 from mav_pipeline.schema.reasons import Reason, known
 
@@ -177,7 +177,8 @@ class ClipJob:
         if isinstance(error, BackendError | InputError):
             return Problem("failed", error.reason, str(error))
         _log.error("clip %s: unexpected error while it was matted", clip.video_id, exc_info=error)
-        return Problem("failed", "unexpected", f"matting: {type(error).__name__}: {error}")
+        cause = f"matting: {type(error).__name__}: {in_words(error)}"
+        return Problem("failed", "unexpected", cause)
 
 
 class MattedClip:

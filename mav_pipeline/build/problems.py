@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 
 from mav_pipeline.schema import Problem
-from mav_pipeline.schema.errors import InputError, MavError
+from mav_pipeline.schema.errors import InputError, MavError, in_words
 from mav_pipeline.schema.reasons import Reason, known
 
 _log = logging.getLogger(__name__)
@@ -28,7 +28,9 @@ def reading_problem(error: Exception, video_id: str, reasons: Sequence[Reason]) 
         raise error
     # Whatever a library makes of strange input is a row.
     _log.error("clip %s: unexpected error while it was read", video_id, exc_info=error)
-    return Problem("failed", "unexpected", f"decode of video: {type(error).__name__}: {error}")
+    return Problem(
+        "failed", "unexpected", f"decode of video: {type(error).__name__}: {in_words(error)}"
+    )
 
 
 def listed(problem: Problem, reasons: Sequence[Reason]) -> Problem:

@@ -21,7 +21,24 @@ programmer got wrong, and storage raises OSError where a place fails or refuses.
 
 from __future__ import annotations
 
+import re
+
 from mav_pipeline.schema.statuses import ProblemStatus
+
+_ADDRESS = re.compile(r"(?: object)? at 0x[0-9a-fA-F]+")
+_PATH = re.compile(r"(?<![\w.:/])(?:/[^/\s'\"<>:]+)+/")
+_LONGEST = 300  # characters of somebody else's error
+
+
+def in_words(error: BaseException) -> str:
+    """What an error of a library says, so that the same input gives the same text everywhere.
+
+    Without addresses and folders of the machine, as characters that can be written down, cut where
+    it quotes too much.
+    """
+    text = _PATH.sub("", _ADDRESS.sub("", str(error)))
+    text = text.encode("utf-8", "backslashreplace").decode()
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 class MavError(Exception):

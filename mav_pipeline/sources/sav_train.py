@@ -28,7 +28,7 @@ from mav_pipeline.schema import (
     Plan,
     Problem,
 )
-from mav_pipeline.schema.errors import InputError
+from mav_pipeline.schema.errors import InputError, in_words
 from mav_pipeline.schema.interfaces import Discovery, Sizing
 from mav_pipeline.sources import sav
 from mav_pipeline.sources.kind import SourceKind
@@ -217,7 +217,7 @@ def _parse(data: bytes, role: str) -> _Annotation:
     try:
         root = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise bad(f"not a json file: {error}") from error
+        raise bad(f"not a json file: {in_words(error)}") from error
     try:
         frames = root["masklet"]
         ids = [int(number) for number in root["masklet_id"]]
@@ -227,7 +227,7 @@ def _parse(data: bytes, role: str) -> _Annotation:
         environment = root.get("video_environment")
         ragged = next((i for i, frame in enumerate(frames) if len(frame) != len(ids)), None)
     except (TypeError, KeyError, ValueError, AttributeError, OverflowError) as error:
-        raise bad(f"not in SA-V's form: {type(error).__name__}: {error}") from error
+        raise bad(f"not in SA-V's form: {type(error).__name__}: {in_words(error)}") from error
     if not isinstance(frames, list) or not all(isinstance(frame, list) for frame in frames):
         raise bad("masklet must be a list of frames, each a list of masks")
     if ragged is not None:
