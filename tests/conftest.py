@@ -21,8 +21,17 @@ settings.load_profile("no_deadline")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Parallel runs need one order in all processes, also of parameters that come from a set."""
+    """One order in all processes, also of parameters that come from a set.
+
+    The slow modules are spread evenly among the quick tests: processes begin with equal shares.
+    """
     items.sort(key=lambda item: (item.location[0], item.location[1] or 0, item.nodeid))
+    slow = [item for item in items if "integration" in item.location[0]]
+    quick = [item for item in items if "integration" not in item.location[0]]
+    modules = sorted({item.location[0] for item in slow})
+    place = {id(item): number / len(quick) for number, item in enumerate(quick)}
+    place |= {id(item): modules.index(item.location[0]) / len(modules) for item in slow}
+    items[:] = sorted([*slow, *quick], key=lambda item: place[id(item)])
 
 
 #: What .ci/run cannot install. In CI, to skip for any other reason is to fail.
