@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -80,12 +81,18 @@ def plain(backend: VideoMaMaBackend, shown: LoadedClip, masklet: Masklet) -> int
         length = cut.stop - cut.start
         rgb = _by(chosen.max_batch, step.encode_frames, _pixels(shown)[cut])
         mask = _by(chosen.max_batch, step.encode_masks, masks[cut])
-        noise = step.noise(length, *rgb.shape[2:], chosen.seed)
+        noise = _noise(step, rgb, chosen.seed)
         latents = step.denoise([(noise, rgb, mask)])[0]
         for first in range(0, length, chosen.decode_chunk):
             alpha, _ = step.decode([latents[first : first + chosen.decode_chunk]]).ready()
             made += alpha.shape[1]
     return made
+
+
+def _noise(step: Any, rgb: Any, seed: int) -> Any:
+    import torch
+
+    return torch.stack([*islice(step.noise(*rgb.shape[2:], seed), len(rgb))])
 
 
 def _by(size: int, run: Callable[[Any], Any], items: Any) -> Any:
@@ -127,7 +134,7 @@ def parts(backend: VideoMaMaBackend, shown: LoadedClip) -> dict[str, float]:
     masks = np.stack([decode_rle(rle) for rle in masklet.rles if rle is not None])[cut]
     rgb = _by(chosen.max_batch, step.encode_frames, _pixels(shown)[cut])
     mask = _by(chosen.max_batch, step.encode_masks, masks)
-    noise = step.noise(len(rgb), *rgb.shape[2:], chosen.seed)
+    noise = _noise(step, rgb, chosen.seed)
     (latents,) = step.denoise([(noise, rgb, mask)])
     chunks = [
         latents[i : i + chosen.decode_chunk] for i in range(0, len(latents), chosen.decode_chunk)

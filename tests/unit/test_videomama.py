@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+import weakref
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from mav_pipeline.config import MattingConfig
 from mav_pipeline.matting.videomama.backend import VideoMaMaBackend
+from mav_pipeline.matting.videomama.svd import Decoded
 from mav_pipeline.media.masks import encode_rle
 from mav_pipeline.media.sizing import source_size
 from mav_pipeline.schema import Clip, LoadedClip, Masklet, Masks, Matte, MatteFailure, WorkingSize
-from mav_pipeline.schema.errors import BackendError, ConfigError
+from mav_pipeline.schema.errors import BackendError, ConfigError, InputError
 from tests.checkpoint import write_checkpoint
 from tests.fakes import config, mattes, moving_box
 
@@ -61,6 +66,19 @@ def clip_of(
 def boxes(frames: int, number: int = 0) -> Masklet:
     shape = (HEIGHT, WIDTH)
     return masklet(moving_box(frames, top=4 + 3 * number, side=12, shape=shape), number)
+
+
+def staggered(frames: int) -> list[Masklet]:
+    """One always visible, one from frame 7 on, one now and then: 3 frames, 2 away, 5, 4 away."""
+    always = [True] * frames
+    late = [index >= 7 for index in range(frames)]
+    flickering = [index % 14 not in (0, 1, 2, 3, 7, 8) for index in range(frames)]
+    found = []
+    for number, visible in enumerate((always, late, flickering)):
+        masks = np.zeros((frames, HEIGHT, WIDTH), np.bool_)
+        masks[visible, 4:20, 8 * number : 8 * number + 16] = True
+        found.append(masklet(masks, number))
+    return found
 
 
 def alphas(
@@ -116,6 +134,16 @@ def test_the_same_clip_gives_the_same_bytes(checkpoint: tuple[Path, Path]) -> No
     assert apart(alphas(backend, clip, [shown])["manual_000"], first["manual_000"]) == 0
 
 
+@pytest.mark.parametrize("size", [(4, 6), (3, 5), (1, 1)])
+def test_noise_frame_by_frame_is_that_of_one_draw(
+    size: tuple[int, int], checkpoint: tuple[Path, Path]
+) -> None:
+    """Where 16 does not divide a frame's numbers too, in which draws of one frame do not join."""
+    frames = torch.stack([*islice(opened(checkpoint)._step.noise(*size, 42), 12)])
+    generator = torch.Generator().manual_seed(42)
+    assert torch.equal(frames, torch.randn((1, 12, 4, *size), generator=generator)[0])
+
+
 def test_the_seed_matters(checkpoint: tuple[Path, Path]) -> None:
     shown = boxes(4)
     clip = clip_of(4, [shown])
@@ -166,6 +194,18 @@ def test_frames_are_encoded_once_and_only_where_something_is_visible(
     assert counting.windows == 4
     assert counting.largest == 4
     assert not found["manual_000"][6:].any()
+
+
+def test_a_masklet_has_the_same_matte_alone_and_among_others(checkpoint: tuple[Path, Path]) -> None:
+    shown = staggered(12)
+    clip = clip_of(12, shown)
+    backend = opened(checkpoint, window=6, overlap=2)
+    among = alphas(backend, clip, shown)
+    single = opened(checkpoint, window=6, overlap=2, max_batch=1)
+    exact = alphas(single, clip, shown)
+    for one in shown:
+        assert apart(alphas(backend, clip, [one])[one.name], among[one.name]) <= 1
+        assert apart(alphas(single, clip, [one])[one.name], exact[one.name]) == 0
 
 
 def test_batches_of_1_and_8_agree(checkpoint: tuple[Path, Path]) -> None:
@@ -234,8 +274,6 @@ class Offset(Counting):
         return torch.stack([torch.full_like(w[0], float(first + k)) for k, w in enumerate(windows)])
 
     def decode(self, chunks: Any, *, exact: bool = False) -> Any:
-        from mav_pipeline.matting.videomama.svd import Decoded
-
         levels = torch.stack([chunk.mean(dim=(1, 2, 3)) for chunk in chunks])[..., None, None]
         alpha = (1 + 60 * levels).round().to(torch.uint8).expand(-1, -1, HEIGHT, WIDTH)
         return Decoded(alpha, torch.ones(len(chunks), dtype=torch.bool), None)
@@ -249,11 +287,185 @@ def test_windows_fade_into_each_other_before_one_decode(checkpoint: tuple[Path, 
     assert alpha[:, 0, 0].tolist() == [1, 1, 1, 1, 21, 41, 61, 61, 61, 61]
 
 
-def test_the_noise_of_a_longer_span_begins_with_that_of_a_shorter_one(
+class Tracing(Counting):
+    """A fake model: alpha tells which frame, mask and noise it was made of; see ``traced``."""
+
+    def encode_frames(self, frames: Any) -> Any:
+        self.frames += len(frames)
+        return latents_of(frames[:, 0, 0, 0])
+
+    def encode_masks(self, masks: Any) -> Any:
+        self.masks += len(masks)
+        return latents_of(masks.any(axis=(1, 2)))
+
+    def noise(self, height: int, width: int, seed: int) -> Any:
+        for number in itertools.count():
+            yield latents_of(np.array([number]))[0]
+
+    def denoise(self, windows: Any) -> Any:
+        self.windows += len(windows)
+        self.largest = max(self.largest, len(windows))
+        parts = [torch.stack([part[:, 0] for part in window], dim=1) for window in windows]
+        return torch.stack(parts)
+
+    def decode(self, chunks: Any, *, exact: bool = False) -> Any:
+        levels = torch.stack(chunks)[..., 0, 0].round().to(torch.uint8)
+        alpha = levels.repeat_interleave(HEIGHT // levels.shape[2] + 1, dim=2)[:, :, :HEIGHT, None]
+        alpha = alpha.expand(-1, -1, -1, WIDTH)
+        return Decoded(alpha, torch.ones(len(chunks), dtype=torch.bool), None)
+
+
+def latents_of(values: Any) -> Any:
+    """(n, 4, h, w), each of one value."""
+    levels = torch.from_numpy(np.asarray(values, np.float32))[:, None, None, None]
+    return levels.expand(-1, 4, HEIGHT // 8, WIDTH // 8).clone()
+
+
+def traced(alpha: Any) -> list[tuple[int, int, int]]:
+    """Of each frame: its number within the span, its own, and whether its mask shows something."""
+    rows = [0, HEIGHT // 2, HEIGHT - 1]
+    return [tuple(int(frame[row, 0]) for row in rows) for frame in alpha]  # type: ignore[misc]
+
+
+def numbered(shown: LoadedClip, taken: list[int] | None = None) -> Iterator[Any]:
+    """The clip's frames, each of its own number; ``taken`` says how many were taken."""
+    for number, frame in enumerate(shown.frames):
+        if taken is not None:
+            taken[0] += 1
+        yield np.full_like(frame, number % 256)
+
+
+LAYOUTS = [
+    {"window": 6, "overlap": 2, "decode_chunk": 3, "decode_overlap": 0},
+    {"window": 6, "overlap": 4, "decode_chunk": 4, "decode_overlap": 2},
+    {"window": 5, "overlap": 0, "decode_chunk": 8, "decode_overlap": 1},
+    {"window": 24, "overlap": 4, "decode_chunk": 8, "decode_overlap": 0},
+]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_each_frame_is_made_of_its_own_frame_mask_and_noise(
+    layout: dict[str, int], checkpoint: tuple[Path, Path]
+) -> None:
+    shown = staggered(47)
+    clip = clip_of(47, shown)
+    backend = opened(checkpoint, **layout)
+    backend._step = counting = Tracing(backend._step)
+    found = alphas(backend, LoadedClip(clip.clip, numbered(clip)), shown)
+    spans = [span for one in shown for span in backend._plan.spans(one)]
+    for span in spans:
+        cut = slice(span.first, span.last)
+        expected = [
+            (frame - span.first, frame, int(span.masklet.visible[frame]))
+            for frame in range(span.first, span.last)
+        ]
+        assert traced(found[span.masklet.name][cut]) == expected
+    assert counting.frames == 47
+    assert counting.masks == sum(span.frames for span in spans)
+    assert counting.windows == sum(backend.seams(one).count for one in shown)
+
+
+def test_windows_of_the_same_time_share_a_batch_whenever_their_spans_begin(
     checkpoint: tuple[Path, Path],
 ) -> None:
-    step = opened(checkpoint)._step
-    assert torch.equal(step.noise(9, 4, 6, 42)[:4], step.noise(4, 4, 6, 42))
+    shown = staggered(30)[:2]
+    backend = opened(checkpoint, window=6, overlap=0)
+    backend._step = counting = Tracing(backend._step)
+    alphas(backend, clip_of(30, shown), shown)
+    assert counting.largest == 2
+
+
+# time
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_blocks_come_as_time_passes_for_all_masklets(
+    layout: dict[str, int], checkpoint: tuple[Path, Path]
+) -> None:
+    shown = staggered(126)
+    clip, taken = clip_of(126, shown), [0]
+    backend = opened(checkpoint, **layout)
+    backend._step = Tracing(backend._step)
+    chunk = layout["decode_chunk"] + layout["decode_overlap"]
+    held = 2 * layout["window"] + chunk + backend._config.max_batch
+    done = {one.name: 0 for one in shown}
+    for block in backend.matte(clip.clip, numbered(clip, taken), shown):
+        assert isinstance(block, Matte)
+        assert block.start >= done[block.masklet.name]
+        done[block.masklet.name] = block.start + len(block.alpha)
+        assert block.start >= max(done.values()) - layout["window"] - chunk
+        # A round of windows is computed while the last group of the one before is copied.
+        assert taken[0] - block.start <= held + layout["window"]
+    assert set(done.values()) == {126}
+
+
+def test_no_frame_is_taken_after_the_last_visible_one(checkpoint: tuple[Path, Path]) -> None:
+    masks = moving_box(40, side=12, shape=(HEIGHT, WIDTH))
+    masks[9:] = False
+    shown, taken = masklet(masks), [0]
+    clip = clip_of(40, [shown])
+    backend = opened(checkpoint, window=6, overlap=2)
+    backend._step = Tracing(backend._step)
+    assert [*backend.matte(clip.clip, numbered(clip, taken), [shown])]
+    assert taken == [9]
+
+
+def test_an_error_of_a_frame_passes_through_after_the_blocks_before_it(
+    checkpoint: tuple[Path, Path],
+) -> None:
+    def torn() -> Iterator[Any]:
+        yield from islice(numbered(clip), 30)
+        raise InputError("video", "cannot be decoded", role="video", stage="decode")
+
+    shown = boxes(40)
+    clip = clip_of(40, [shown])
+    backend = opened(checkpoint, window=6, overlap=2)
+    backend._step = Tracing(backend._step)
+    blocks = backend.matte(clip.clip, torn(), [shown])
+    assert isinstance(next(blocks), Matte)
+    with pytest.raises(InputError, match="cannot be decoded"):
+        list(blocks)
+
+
+class Live(TorchDispatchMode):
+    """The most bytes that tensors held at once while it was entered."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._now: dict[int, int] = {}
+        self.peak = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        for tensor in result if isinstance(result, list | tuple) else [result]:
+            if isinstance(tensor, torch.Tensor):
+                storage = tensor.untyped_storage()
+                address = storage.data_ptr()
+                if address not in self._now:
+                    weakref.finalize(storage, self._now.pop, address)
+                self._now[address] = storage.nbytes()
+        self.peak = max(self.peak, sum(self._now.values()))
+        return result
+
+
+def most_held(checkpoint: tuple[Path, Path], frames: int, layout: dict[str, int]) -> int:
+    """The most bytes of tensors while a clip is matted, by a model that holds none itself."""
+    shown = staggered(frames)
+    clip = clip_of(frames, shown)
+    backend = opened(checkpoint, **layout)
+    backend._step = Tracing(backend._step)
+    with Live() as live:
+        for _ in backend.matte(clip.clip, numbered(clip), shown):
+            pass
+    return live.peak
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_clip_three_times_as_long_holds_no_more_latents(
+    layout: dict[str, int], checkpoint: tuple[Path, Path]
+) -> None:
+    short, long = (most_held(checkpoint, frames, layout) for frames in (140, 420))
+    assert long == short > 0
 
 
 def test_context_around_chunks_is_decoded_and_dropped(checkpoint: tuple[Path, Path]) -> None:
@@ -287,9 +499,9 @@ class Broken(Counting):
 
 
 def test_a_broken_decode_is_tried_again_in_float32(checkpoint: tuple[Path, Path]) -> None:
-    shown = boxes(4)
-    clip = clip_of(4, [shown])
-    backend = opened(checkpoint)
+    shown = boxes(14)
+    clip = clip_of(14, [shown])
+    backend = opened(checkpoint, window=6, overlap=2, decode_chunk=3, decode_overlap=1, max_batch=1)
     expected = alphas(backend, clip, [shown])
     backend._step = Broken(backend._step)
     assert apart(alphas(backend, clip, [shown])["manual_000"], expected["manual_000"]) == 0

@@ -8,7 +8,12 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mav_pipeline.matting.videomama.windows import fade_weights, window_borders, window_starts
+from mav_pipeline.matting.videomama.windows import (
+    fade_weights,
+    weights_of,
+    window_borders,
+    window_starts,
+)
 
 
 @st.composite
@@ -56,6 +61,18 @@ def test_weights_sum_to_one_and_stay_inside_their_window(layout: tuple[int, int,
         inside[start : start + window] = True
         assert np.all(row[inside] > 0)
         assert np.all(row[~inside] == 0)
+
+
+@given(layouts())
+def test_a_window_has_the_same_weights_by_itself_as_among_all(
+    layout: tuple[int, int, int],
+) -> None:
+    frames, window, _ = layout
+    starts, window = window_starts(*layout), min(window, frames)
+    table = fade_weights(starts, window, frames)
+    for row, start in enumerate(starts):
+        expected = table[row, start : start + window]
+        np.testing.assert_array_equal(weights_of(row, starts, window), expected)
 
 
 def test_one_window_weighs_one() -> None:

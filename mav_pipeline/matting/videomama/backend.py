@@ -4,21 +4,25 @@
     masks  -> mask latents, once a frame of a masklet -> UNet, window by window -> cross-fade
                                                       -> decode, chunk by chunk -> alpha
 
-Windows overlap and fade in latent space, so each frame is decoded once; chunks start anew with each
-span of visible frames. Method: VideoMaMa, arXiv 2601.14255; constants in ``svd``.
+It goes through time in rounds of windows, all masklets of a round together, and takes frames and
+holds latents as those windows need them (``sliding``). Windows overlap and fade in latent space,
+so each frame is decoded once; chunks start anew with each span of visible frames. Method:
+VideoMaMa, arXiv 2601.14255; constants in ``svd``.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from mav_pipeline.matting.videomama.batches import Batches
 from mav_pipeline.matting.videomama.config import VideoMaMaConfig
-from mav_pipeline.matting.videomama.spans import Chunk, Span, SpanPlan, Window
+from mav_pipeline.matting.videomama.sliding import Latents, Numbered, SettledChunk, SpanLatents
+from mav_pipeline.matting.videomama.spans import Chunk, Span, SpanPlan, Window, covered
 from mav_pipeline.matting.videomama.svd import (
     MAX_LATENT_POSITIONS,
     Decoded,
@@ -103,7 +107,8 @@ class VideoMaMaBackend:
         rule = self._config.size_rule(self.multiple)
         whole = rule(self._config.height, self._config.width)
         height, width = whole.pad_height // _FACTOR, whole.pad_width // _FACTOR
-        zeros = self._step.noise(self._config.window, height, width, self._config.seed) * 0
+        noise = next(self._step.noise(height, width, self._config.seed))
+        zeros = noise.new_zeros((self._config.window, *noise.shape))
         latents = self._step.denoise([(zeros, zeros, zeros)] * size)
         self._step.decode([latents[0, : self._config.decode_chunk]] * size).ready()
 
@@ -125,110 +130,96 @@ class VideoMaMaBackend:
         self, clip: Clip, frames: Iterator[Frame], masklets: Sequence[Masklet]
     ) -> Iterator[Matte | MatteFailure]:
         self._step.limit_threads(self._config.threads)
-        height, width = clip.size.pad_height // _FACTOR, clip.size.pad_width // _FACTOR
+        height, width = _latent_size(clip)
         if height * width > MAX_LATENT_POSITIONS:
             cause = f"{height} x {width} latents are above the model's {MAX_LATENT_POSITIONS}"
             raise BackendError("latent_limit", f"{cause}; use matting.size=fit")
         spans = [span for masklet in masklets for span in self._plan.spans(masklet)]
-        if not spans:
-            return
-        rgb = self._encode_rgb([*frames], spans)
-        latents = self._denoise(clip, spans, rgb)
-        yield from self._decode(clip, spans, latents)
+        rgb = Latents(self._encode_frames(frames, spans))
+        yield from self._decode(clip, self._denoise(clip, rgb, spans))
 
     # latents
 
-    def _encode_rgb(self, frames: Sequence[Frame], spans: Sequence[Span]) -> dict[int, Any]:
-        """Latents (4, h, w) of every frame that some span needs, by frame."""
-        needed = sorted({i for span in spans for i in range(span.first, span.last)})
+    def _encode_frames(self, frames: Iterator[Frame], spans: Sequence[Span]) -> Numbered:
+        """RGB latents of every frame that some span has; no frame is taken after the last one."""
+        taken = 0
+        for first, last in covered(spans):
+            run = islice(frames, first - taken, last - taken)
+            encoded = self._batches.run(
+                run, lambda group: list(self._step.encode_frames(np.stack(group)))
+            )
+            yield from zip(range(first, last), encoded, strict=True)
+            taken = last
+
+    def _encode_masks(self, clip: Clip, span: Span) -> Numbered:
+        frames = range(span.first, span.last)
         encoded = self._batches.run(
-            needed,
-            lambda group: list(self._step.encode_frames(np.stack([frames[i] for i in group]))),
+            frames,
+            lambda group: list(self._step.encode_masks(_masks(clip, span.masklet, group))),
         )
-        return dict(zip(needed, encoded, strict=True))
+        return zip(frames, encoded, strict=True)
 
     def _denoise(
-        self, clip: Clip, spans: Sequence[Span], rgb: dict[int, Any]
-    ) -> dict[tuple[str, int], Any]:
-        """Faded latents (frames, 4, h, w) in float32 of each span."""
-        import torch
-
-        height, width = next(iter(rgb.values())).shape[1:]
-        longest = max(span.frames for span in spans)
-        noise = self._step.noise(longest, height, width, self._config.seed)
-        masks = {span.key: self._encode_masks(clip, span) for span in spans}
-        weights = {span.key: self._plan.weights(span) for span in spans}
-        faded: dict[tuple[str, int], Any] = {}
-        windows = [window for span in spans for window in self._plan.windows(span)]
-        windows.sort(key=lambda window: -window.frames)  # stable: equal lengths share batches
+        self, clip: Clip, rgb: Latents, spans: Sequence[Span]
+    ) -> Iterator[list[SettledChunk]]:
+        """By round of windows the chunks that are settled after it, in time order."""
+        begun: dict[tuple[str, int], SpanLatents] = {}
 
         def run(group: list[Window]) -> list[Any]:
             inputs = []
             for window in group:
-                first, cut = window.span.first, slice(window.start, window.stop)
-                frames = range(first + window.start, first + window.stop)
-                colours = torch.stack([rgb[frame] for frame in frames])
-                inputs.append((noise[cut], colours, masks[window.span.key][cut]))
+                noise, masks = begun[window.span.key].inputs(window)
+                inputs.append((noise, rgb.cut(window.first, window.last), masks))
             return list(self._step.denoise(inputs))
 
-        outputs = self._batches.run(windows, run, key=lambda window: window.frames)
-        for window, output in zip(windows, outputs, strict=True):
-            key, cut = window.span.key, slice(window.start, window.stop)
-            share = torch.from_numpy(weights[key][window.row, cut])
-            if key not in faded:
-                faded[key] = output.new_zeros((window.span.frames, *output.shape[1:]))
-            faded[key][cut] += output * share.to(output)[:, None, None, None]
-        return faded
+        for first, windows in self._plan.rounds(spans):
+            rgb.drop(first)
+            for window in windows:
+                if window.first == window.span.first:
+                    begun[window.span.key] = self._begin(clip, window.span)
+            outputs = self._batches.run(windows, run, key=lambda window: window.frames)
+            settled: list[SettledChunk] = []
+            for window, output in zip(windows, outputs, strict=True):
+                settled += begun[window.span.key].add(window, output)
+                if window.settled == window.span.last:
+                    del begun[window.span.key]
+            yield sorted(settled, key=lambda item: item.chunk.first)
 
-    def _encode_masks(self, clip: Clip, span: Span) -> Any:
-        import torch
-
-        frames = list(range(span.first, span.last))
-        return torch.stack(
-            list(
-                self._batches.run(
-                    frames,
-                    lambda group: list(self._step.encode_masks(_masks(clip, span.masklet, group))),
-                )
-            )
-        )
+    def _begin(self, clip: Clip, span: Span) -> SpanLatents:
+        noise = enumerate(self._step.noise(*_latent_size(clip), self._config.seed), span.first)
+        return SpanLatents(noise, self._encode_masks(clip, span), self._plan.chunks(span))
 
     # alpha
 
     def _decode(
-        self, clip: Clip, spans: Sequence[Span], latents: dict[tuple[str, int], Any]
+        self, clip: Clip, rounds: Iterator[list[SettledChunk]]
     ) -> Iterator[Matte | MatteFailure]:
         """Alpha chunk by chunk; one group is copied to the host while the next one is computed."""
-        chunks = [chunk for span in spans for chunk in self._plan.chunks(span)]
         failed: set[str] = set()
-        waiting: deque[tuple[list[Chunk], Decoded]] = deque()
+        waiting: deque[tuple[list[SettledChunk], Decoded]] = deque()
 
-        def run(group: list[Chunk]) -> list[tuple[list[Chunk], Decoded]]:
-            return [(group, self._step.decode([_cut(chunk, latents) for chunk in group]))]
+        def run(group: list[SettledChunk]) -> list[tuple[list[SettledChunk], Decoded]]:
+            return [(group, self._step.decode([item.latents for item in group]))]
 
-        for item in self._batches.run(chunks, run, key=lambda c: c.context_last - c.context_first):
-            waiting.append(item)
-            if len(waiting) > 1:
-                yield from self._finished(clip, *waiting.popleft(), latents, failed)
+        for settled in rounds:
+            for item in self._batches.run(settled, run, key=lambda item: len(item.latents)):
+                waiting.append(item)
+                if len(waiting) > 1:
+                    yield from self._finished(clip, *waiting.popleft(), failed)
         while waiting:
-            yield from self._finished(clip, *waiting.popleft(), latents, failed)
+            yield from self._finished(clip, *waiting.popleft(), failed)
 
     def _finished(
-        self,
-        clip: Clip,
-        chunks: Sequence[Chunk],
-        decoded: Decoded,
-        latents: dict[tuple[str, int], Any],
-        failed: set[str],
+        self, clip: Clip, group: Sequence[SettledChunk], decoded: Decoded, failed: set[str]
     ) -> Iterator[Matte | MatteFailure]:
         alphas, finite = decoded.ready()
-        for chunk, alpha, is_finite in zip(chunks, alphas, finite, strict=True):
-            masklet = chunk.span.masklet
+        for settled, alpha, is_finite in zip(group, alphas, finite, strict=True):
+            chunk, masklet = settled.chunk, settled.chunk.span.masklet
             if masklet.name in failed:
                 continue
             wrong = _wrong(chunk, alpha, bool(is_finite))
             if wrong and not self._step.is_exact:
-                again, is_finite_now = self._step.decode([_cut(chunk, latents)], exact=True).ready()
+                again, is_finite_now = self._step.decode([settled.latents], exact=True).ready()
                 alpha, wrong = again[0], _wrong(chunk, again[0], bool(is_finite_now[0]))
             if wrong:
                 failed.add(masklet.name)
@@ -251,6 +242,10 @@ class VideoMaMaBackend:
         return self._parts
 
 
+def _latent_size(clip: Clip) -> tuple[int, int]:
+    return clip.size.pad_height // _FACTOR, clip.size.pad_width // _FACTOR
+
+
 def _masks(clip: Clip, masklet: Masklet, frames: Sequence[int]) -> Masks:
     """(n, H, W) masks at working size; empty where the masklet is invisible."""
     masks = np.zeros((len(frames), clip.size.pad_height, clip.size.pad_width), np.bool_)
@@ -259,11 +254,6 @@ def _masks(clip: Clip, masklet: Masklet, frames: Sequence[int]) -> Masks:
         if rle is not None:
             masks[row] = at_size(decode_rle(rle), clip.size)
     return masks
-
-
-def _cut(chunk: Chunk, latents: dict[tuple[str, int], Any]) -> Any:
-    first = chunk.span.first
-    return latents[chunk.span.key][chunk.context_first - first : chunk.context_last - first]
 
 
 def _wrong(chunk: Chunk, alpha: Any, is_finite: bool) -> str | None:

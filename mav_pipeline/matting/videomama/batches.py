@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby, islice
 from typing import Any, TypeVar
 
 from mav_pipeline.schema.errors import BackendError
@@ -25,24 +27,26 @@ class Batches:
 
     def run(
         self,
-        items: Sequence[_T],
+        items: Iterable[_T],
         run: Callable[[list[_T]], list[Any]],
         key: Callable[[_T], object] = lambda item: None,
     ) -> Iterator[Any]:
         """The results of ``run`` over groups of neighbours of equal ``key``, in order.
+
+        Lazy: takes ``limit`` items when the first result of a batch is asked for, and no more.
 
         Raises:
             BackendError: one item alone does not fit either.
         """
         import torch
 
-        done = 0
-        while done < len(items):
-            group = [items[done]]
-            for item in items[done + 1 : done + self.limit]:
-                if key(item) != key(group[0]):
-                    break
-                group.append(item)
+        coming, held = iter(items), deque[_T]()
+        while True:
+            held.extend(islice(coming, max(0, self.limit - len(held))))
+            if not held:
+                return
+            _, neighbours = next(groupby(islice(held, self.limit), key))
+            group = [*neighbours]
             try:
                 results = run(group)
             except torch.OutOfMemoryError as error:
@@ -54,5 +58,6 @@ class Batches:
                 self.limit = len(group) // 2
                 _log.warning("out of device memory: going on in batches of %d", self.limit)
                 continue
+            for _ in group:
+                held.popleft()
             yield from results
-            done += len(group)

@@ -6,6 +6,7 @@ Knows nothing of clips, masklets or windows. Constants are those of VideoMaMa's 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,9 @@ TIMESTEP = 1
 ADDED_TIME_IDS = (7, 127, 0.0)  # fps, motion bucket, noise augmentation
 LATENT_CHANNELS = 4
 IN_CHANNELS = 3 * LATENT_CHANNELS  # noise | RGB latents | mask latents
+#: torch fills 16 numbers at a time, so only draws of a multiple of 16 join up to one long draw:
+#: the 4 channels of 4 frames are one, whatever the size.
+_NOISE_FRAMES = 4
 MAX_LATENT_POSITIONS = 65_535  # above it, an attention launch fails and poisons the CUDA context
 
 
@@ -110,15 +114,16 @@ class SvdStep:
         pixels = self._upload(masks.view(np.uint8))[:, None].expand(-1, 3, -1, -1)
         return self._encode(pixels.to(self._dtype) * 2 - 1)
 
-    def noise(self, frames: int, height: int, width: int, seed: int) -> Any:
-        """(frames, 4, height, width) of N(0, 1), drawn on the CPU whatever the device.
+    def noise(self, height: int, width: int, seed: int) -> Iterator[Any]:
+        """N(0, 1) of frame after frame, without end: (4, height, width) on the device.
 
-        A draw of more frames begins with the same ones.
+        Drawn on the CPU whatever the device, and equal to the frames of one draw for all of them.
         """
         generator = self._torch.Generator().manual_seed(seed)
-        shape = (1, frames, LATENT_CHANNELS, height, width)
-        drawn = self._torch.randn(shape, generator=generator)[0]
-        return drawn.to(self._device, self._dtype)
+        shape = (_NOISE_FRAMES, LATENT_CHANNELS, height, width)
+        while True:
+            drawn = self._torch.randn(shape, generator=generator)
+            yield from drawn.to(self._device, self._dtype)
 
     def denoise(self, windows: list[tuple[Any, Any, Any]]) -> Any:
         """One UNet pass over windows of equal length, each (noise, RGB latents, mask latents).

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
 import numpy as np
@@ -44,6 +45,20 @@ def fade_weights(starts: Sequence[int], window: int, frames: int) -> NDArray[np.
         weights[row, begin:end] *= ramp
         weights[row - 1, begin:end] *= 1 - ramp
     return np.asarray(weights / weights.sum(axis=0), dtype=np.float64)
+
+
+def weights_of(row: int, starts: Sequence[int], window: int) -> NDArray[np.float64]:
+    """(window,) weights of one window on its own frames.
+
+    Row ``row`` of ``fade_weights``, but from the windows that share frames with it alone: the whole
+    table grows with the square of a span's length.
+    """
+    start = starts[row]
+    near = slice(bisect_right(starts, start - window), bisect_left(starts, start + window))
+    first = starts[near.start]
+    shifted = [other - first for other in starts[near]]
+    table = fade_weights(shifted, window, shifted[-1] + window)
+    return table[row - near.start, start - first : start - first + window]
 
 
 def window_borders(starts: Sequence[int], window: int) -> list[int]:
