@@ -399,15 +399,21 @@ def test_blocks_come_as_time_passes_for_all_masklets(
     assert set(done.values()) == {126}
 
 
-def test_no_frame_is_taken_after_the_last_visible_one(checkpoint: tuple[Path, Path]) -> None:
-    masks = moving_box(40, side=12, shape=(HEIGHT, WIDTH))
-    masks[9:] = False
+def test_frames_in_which_nothing_is_visible_are_not_taken_early_nor_after_the_last(
+    checkpoint: tuple[Path, Path],
+) -> None:
+    masks = np.zeros((80, HEIGHT, WIDTH), np.bool_)
+    masks[:9, 4:20, 4:20] = masks[60:70, 4:20, 4:20] = True
     shown, taken = masklet(masks), [0]
-    clip = clip_of(40, [shown])
+    clip = clip_of(80, [shown])
     backend = opened(checkpoint, window=6, overlap=2)
-    backend._step = Tracing(backend._step)
-    assert [*backend.matte(clip.clip, numbered(clip, taken), [shown])]
-    assert taken == [9]
+    backend._step = counting = Tracing(backend._step)
+    when = [
+        (block.start, taken[0])
+        for block in backend.matte(clip.clip, numbered(clip, taken), [shown])
+    ]
+    assert when == [(0, 9), (8, 9), (60, 70), (68, 70)]
+    assert counting.frames == 19
 
 
 def test_an_error_of_a_frame_passes_through_after_the_blocks_before_it(

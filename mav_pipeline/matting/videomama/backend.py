@@ -161,8 +161,8 @@ class VideoMaMaBackend:
 
     def _denoise(
         self, clip: Clip, rgb: Latents, spans: Sequence[Span]
-    ) -> Iterator[list[SettledChunk]]:
-        """By round of windows the chunks that are settled after it, in time order."""
+    ) -> Iterator[tuple[list[SettledChunk], bool]]:
+        """By round of windows: the chunks that it settles, by time, and whether a span goes on."""
         begun: dict[tuple[str, int], SpanLatents] = {}
 
         def run(group: list[Window]) -> list[Any]:
@@ -183,7 +183,7 @@ class VideoMaMaBackend:
                 settled += begun[window.span.key].add(window, output)
                 if window.settled == window.span.last:
                     del begun[window.span.key]
-            yield sorted(settled, key=lambda item: item.chunk.first)
+            yield sorted(settled, key=lambda item: item.chunk.first), bool(begun)
 
     def _begin(self, clip: Clip, span: Span) -> SpanLatents:
         noise = enumerate(self._step.noise(*_latent_size(clip), self._config.seed), span.first)
@@ -192,22 +192,26 @@ class VideoMaMaBackend:
     # alpha
 
     def _decode(
-        self, clip: Clip, rounds: Iterator[list[SettledChunk]]
+        self, clip: Clip, rounds: Iterator[tuple[list[SettledChunk], bool]]
     ) -> Iterator[Matte | MatteFailure]:
-        """Alpha chunk by chunk; one group is copied to the host while the next one is computed."""
+        """Alpha chunk by chunk; one group is copied to the host while the next one is computed.
+
+        But none waits where no span goes on: the next frame that matters may be an hour away, and
+        the caller holds those under alpha to come.
+        """
         failed: set[str] = set()
         waiting: deque[tuple[list[SettledChunk], Decoded]] = deque()
 
         def run(group: list[SettledChunk]) -> list[tuple[list[SettledChunk], Decoded]]:
             return [(group, self._step.decode([item.latents for item in group]))]
 
-        for settled in rounds:
+        for settled, goes_on in rounds:
             for item in self._batches.run(settled, run, key=lambda item: len(item.latents)):
                 waiting.append(item)
                 if len(waiting) > 1:
                     yield from self._finished(clip, *waiting.popleft(), failed)
-        while waiting:
-            yield from self._finished(clip, *waiting.popleft(), failed)
+            while waiting and not goes_on:
+                yield from self._finished(clip, *waiting.popleft(), failed)
 
     def _finished(
         self, clip: Clip, group: Sequence[SettledChunk], decoded: Decoded, failed: set[str]
