@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-com
 OUT ?= mav-out
 ARGS ?=
 
-.PHONY: help needs setup build-mav resume test check docs bench bench-scale bench-gpu ablations clean
+.PHONY: help needs setup build-mav resume test check docs bench bench-length bench-scale bench-gpu ablations clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -59,6 +59,9 @@ docs: .venv/.dev ## write what the docs say of configuration and columns anew
 
 bench: .venv/.dev ## measure speed and memory, write docs/benchmarks.md
 	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-length: .venv/.dev ## measure memory by a clip's length, ARGS="folder minutes ..."
+	$(BIN)/python -m benchmarks.length $(ARGS)
 
 bench-scale: .venv/.dev ## measure plans of 50,541 clips, resumes, S3; simulate 512 GPUs
 	$(BIN)/python -m benchmarks.scale $(ARGS)

@@ -218,19 +218,20 @@ def _decode_encode(
     return frames
 
 
-def memory(source: Path, out: Path, matting: str) -> float:
+def memory(source: Path, out: Path, matting: str, *words: str) -> float:
     """GB of peak memory of a worker above the backend's own, in a process of its own."""
     code = (
         "import sys; from benchmarks.measure import peak; "
-        f"sys.stdout.write(str(peak({str(source)!r}, {str(out)!r}, {matting!r})))"
+        f"sys.stdout.write(str(peak{(str(source), str(out), matting, *words)!r}))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return float(done.stdout)
 
 
-def peak(source: str, out: str, matting: str) -> float:
+def peak(source: str, out: str, matting: str, *words: str) -> float:
     """Builds one shard here; returns GB of VmHWM above what the process had after ``setup``."""
-    settings = config(f"source.root={source}", f"output.root={out}", f"matting={matting}")
+    chosen = (f"source.root={source}", f"output.root={out}", f"matting={matting}", *words)
+    settings = config(*chosen)
     shutil.rmtree(out, ignore_errors=True)
     prepared = prepare(settings, writes=True)
     pool = LocalPool(settings, prepared.fingerprint)
