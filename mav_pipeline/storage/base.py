@@ -7,7 +7,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Protocol
 
-from mav_pipeline.schema import FileRef
+from mav_pipeline.schema import Content, FileRef
 from mav_pipeline.schema.errors import ChangedError, InputError
 from mav_pipeline.storage.names import Entry, Upload
 
@@ -69,8 +69,8 @@ class Storage(Protocol):
         """Replaces a file that still holds ``old``; False where it holds something else by now."""
         ...
 
-    def put(self, name: str, data: bytes) -> None:
-        """Creates or replaces ``name`` whole."""
+    def put(self, name: str, data: Content) -> None:
+        """Creates or replaces ``name`` whole; what is no ``bytes`` goes there piece by piece."""
         ...
 
     def delete(self, name: str) -> None:

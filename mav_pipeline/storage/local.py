@@ -13,6 +13,7 @@ from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
+from mav_pipeline.schema import Content, open_content
 from mav_pipeline.schema.errors import ChangedError, OutputError
 from mav_pipeline.storage.names import Entry, Upload, temporary_name
 
@@ -133,9 +134,10 @@ class LocalStorage:
             self._place(name, BytesIO(new), os.replace)
             return True
 
-    def put(self, name: str, data: bytes) -> None:
+    def put(self, name: str, data: Content) -> None:
         """Creates or replaces ``name`` whole."""
-        self._place(name, BytesIO(data), os.replace)
+        with open_content(data) as stream:
+            self._place(name, stream, os.replace)
 
     def delete(self, name: str) -> None:
         """Removes a file; one that is gone already is fine."""

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from mav_pipeline.schema import Content
 from mav_pipeline.schema.errors import ChangedError, OutputError
 from mav_pipeline.storage.names import Entry, Upload, temporary_name
 from mav_pipeline.storage.ranged import RangedFile
@@ -125,13 +126,10 @@ class S3Storage:
         return scratch_folder() / temporary_name(name.rpartition("/")[2])
 
     def publish(self, file: io.BufferedReader, name: str) -> None:
-        from boto3.s3.transfer import TransferConfig
-
         if self.size(name) == os.fstat(file.fileno()).st_size:
             return
-        config = TransferConfig(multipart_threshold=2 * _BLOCK, multipart_chunksize=_BLOCK)
         with self._errors(name):
-            self._client.upload_file(file.name, self._bucket, self._key(name), Config=config)
+            self._client.upload_file(file.name, self._bucket, self._key(name), Config=_in_parts())
 
     def create(self, name: str, data: bytes) -> bool:
         return self._put_if(name, data, IfNoneMatch="*")
@@ -143,12 +141,16 @@ class S3Storage:
         except FileNotFoundError:
             return False
 
-    def put(self, name: str, data: bytes) -> None:
+    def put(self, name: str, data: Content) -> None:
+        # A browser opens a page by its type, and saves what has none.
+        kind = {"ContentType": mimetypes.guess_type(name)[0] or "application/octet-stream"}
+        place = {"Bucket": self._bucket, "Key": self._key(name)}
         with self._errors(name):
-            kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
-            self._client.put_object(
-                Bucket=self._bucket, Key=self._key(name), Body=data, ContentType=kind
-            )  # a browser opens a page by its type, and saves what has none
+            if isinstance(data, bytes):
+                self._client.put_object(**place, Body=data, **kind)
+                return
+            with data.open() as stream:
+                self._client.upload_fileobj(stream, **place, ExtraArgs=kind, Config=_in_parts())
 
     def delete(self, name: str) -> None:
         with self._errors(name), contextlib.suppress(FileNotFoundError):
@@ -258,3 +260,9 @@ class S3Storage:
             return self.read(name) == data
         except FileNotFoundError:
             return False
+
+
+def _in_parts() -> Any:
+    from boto3.s3.transfer import TransferConfig
+
+    return TransferConfig(multipart_threshold=2 * _BLOCK, multipart_chunksize=_BLOCK)
