@@ -4,7 +4,8 @@
     Annotations*/<any>/{id}/{object}/00000.png    one binary PNG an object (objects overlap), or
     Annotations*/<any>/{id}/00000.png             one palette PNG; or gray 0 and 255, one object
 
-A frame's number is its file's name; annotated frames are those with an annotation.
+A frame's number is its file's name; annotated frames are those with an annotation. What an export
+of ``mav export`` says of a clip beside its files (``about/{id}.json``) is taken up.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ from mav_pipeline.schema import (
 from mav_pipeline.schema.errors import InputError
 from mav_pipeline.schema.interfaces import Discovery, Sizing
 from mav_pipeline.sources import sav
+from mav_pipeline.sources.about import about_place, read_about
 from mav_pipeline.sources.kind import SourceKind
 from mav_pipeline.sources.listing import (
     Tear,
@@ -62,11 +64,15 @@ _VOID = 255  # palette label of pixels that no object owns
 class _Files:
     frames: list[FileRef] = field(default_factory=list)
     masks: list[FileRef] = field(default_factory=list)
+    about: list[FileRef] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class SavEvalConfig(SourceConfig):
-    """``fps``: the rate, which images do not record; see ``SourceConfig`` for the rest."""
+    """``fps``: the rate, which images do not record, unless ``about/{id}.json`` does.
+
+    See ``SourceConfig`` for the rest.
+    """
 
     masklets: Literal["gt"]
     fps: Positive
@@ -88,6 +94,8 @@ class SavEval:
                 found[place].frames.append(file.ref("frame"))
             elif place := _mask_place(file.path, clips):
                 found[place].masks.append(file.ref("mask"))
+            elif (place := about_place(file.path)) in clips:
+                found[place].about.append(file.ref("about"))
         refs = [
             _ref(place[1], files, listing.tears)
             for place, files in sorted(found.items(), key=_by_id)
@@ -141,13 +149,14 @@ class SavEval:
                     data, kind = encode_jpeg(image), "jpg"
             rgb.append((f"rgb.{number:05d}.{kind}", data))
         assert shape is not None
+        about = read_about(self._storage, ref)
         clip = Clip(
             video_id=ref.video_id,
             width=shape[1],
             height=shape[0],
-            fps=self._config.fps,
+            fps=about.fps if about else self._config.fps,
             frame_indices=indices,
-            environment=None,
+            environment=about.environment if about else None,
             masklets=tuple(self._masklets(ref, indices, shape)),
             size=sizing(*shape),
         )
@@ -251,7 +260,7 @@ def _ref(video_id: str, files: _Files, tears: Mapping[str, Tear]) -> ClipRef:
     elif odd is not None:
         cause = f"plan of {odd.role}: {odd.label} is not named by frame and object number"
         problem = Problem("failed", "frame_name", cause)
-    return ClipRef(video_id, refs, problem)
+    return ClipRef(video_id, (*refs, *files.about), problem)
 
 
 def _numbered(ref: FileRef, video_id: str) -> bool:
