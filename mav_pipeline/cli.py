@@ -149,7 +149,7 @@ def resumed(config: RunConfig, overrides: Sequence[str], groups: Sequence[str]) 
 
 def _typed(data: Mapping[str, Any]) -> RunConfig:
     config = RunConfig.from_mapping(data, sources=SOURCES, backends=BACKENDS)
-    EXPORT_LAYOUTS.get(config.export.format)
+    EXPORT_LAYOUTS.get(config.export.format).chosen(config.export.encoding)
     TRUTH_LAYOUTS.get(config.evaluate.layout)
     return config
 

@@ -192,7 +192,12 @@ def statuses() -> str:
 
 def exports() -> str:
     """The layouts of exports."""
-    return _table(("format", "files"), ((f"`{o.name}`", o.about) for o in EXPORT_LAYOUTS))
+    heads = ("format", "files", "`export.encoding`", "read by")
+    rows = (
+        (f"`{o.name}`", o.about, ", ".join(f"`{name}`" for name in o.encodings), o.readers)
+        for o in EXPORT_LAYOUTS
+    )
+    return _table(heads, rows)
 
 
 def metrics() -> str:

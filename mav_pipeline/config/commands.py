@@ -7,7 +7,7 @@ from typing import Annotated
 from annotated_types import Ge, Interval
 from pydantic.dataclasses import dataclass
 
-from mav_pipeline.config.types import STRICT, Count, Natural, Positive, Text, Texts, require
+from mav_pipeline.config.types import STRICT, Count, Natural, Positive, Share, Text, Texts, require
 
 Side = Annotated[int, Ge(64)]
 
@@ -82,6 +82,9 @@ class ExportConfig:
 
     Attributes:
         format: the layout, as ``export.layouts`` has it.
+        encoding: of its files, where it has several; null means its first.
+        trim: leave out frames where the object is not seen, in layouts to train with.
+        val_share: of the clips that the list ``val`` names, where the layout has one.
         include: clip ids or globs; empty means all.
         gate: name of the gate whose accepted masklets are exported; null means as built.
         limit: the first N clips; null means all.
@@ -89,6 +92,9 @@ class ExportConfig:
 
     root: Text | None
     format: str
+    encoding: str | None
+    trim: bool
+    val_share: Share
     include: Texts
     gate: Text | None
     limit: Count | None

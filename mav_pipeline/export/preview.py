@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable
 from fractions import Fraction
 
@@ -11,7 +10,8 @@ import numpy as np
 from mav_pipeline.media.encode import VideoEncoder
 from mav_pipeline.media.foreground import checkerboard, foreground, on_ground
 from mav_pipeline.media.sizing import SizeRule, scale
-from mav_pipeline.schema import AlphaFrame, Frame
+from mav_pipeline.schema import AlphaFrame, Blob, Frame
+from mav_pipeline.storage import Spool
 
 # Each of the two is at most this large, and its sides are even, as yuv420p wants them.
 _SIZE = SizeRule(mode="fit", max_pixels=960 * 540, width=1, height=1, multiple=2)
@@ -26,7 +26,7 @@ def preview(
     height: int,
     width: int,
     rate: Fraction,
-) -> bytes:
+) -> Blob:
     """An mp4 of the frames' object, at ``rate`` frames a second.
 
     Args:
@@ -36,11 +36,11 @@ def preview(
     size = _SIZE(height, width)
     shape = (size.pad_height, size.pad_width)
     grounds = (np.full((*shape, 3), _GREEN, np.uint8), checkerboard(*shape, _SQUARE))
-    file = io.BytesIO()
-    encoder = VideoEncoder(shape[0], 2 * shape[1], rate, _CRF, file)
+    spool = Spool()
+    encoder = VideoEncoder(shape[0], 2 * shape[1], rate, _CRF, spool.file)
     for frame, alpha in zip(frames, alphas, strict=True):
         picture, share = scale(frame, size), scale(alpha, size)
         colours = foreground(picture, share)
         encoder.write(np.hstack([on_ground(colours, share, ground) for ground in grounds]))
     encoder.close()
-    return file.getvalue()
+    return spool.blob()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -17,7 +17,7 @@ from mav_pipeline.dataset.gate_files import index_sha256, read_gate
 from mav_pipeline.dataset.manifest import decode_rows
 from mav_pipeline.dataset.shard_tar import stored_samples
 from mav_pipeline.export.clip import StoredClip
-from mav_pipeline.export.layouts import EXPORT_LAYOUTS, File
+from mav_pipeline.export.layouts import EXPORT_LAYOUTS, Files
 from mav_pipeline.export.target import Target
 from mav_pipeline.planning.plan import chosen, is_safe
 from mav_pipeline.schema import Members
@@ -26,6 +26,18 @@ from mav_pipeline.schema.errors import ConfigError, InputError, OutputError
 _log = logging.getLogger(__name__)
 
 _Clips = dict[str, list[str]]  # masklets by clip
+
+#: Raised by whatever changes what is exported under unchanged keys: no export goes on in another's.
+REVISION = 2
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What is done with each clip."""
+
+    files: Files
+    facts: Callable[[StoredClip], Mapping[str, Any]]
+    trim: bool
 
 
 @dataclass(slots=True)
@@ -53,11 +65,13 @@ def export(built: BuiltSet, config: ExportConfig, target: Target) -> Exported:
     """Writes the accepted masklets of a finished set in another layout.
 
     Raises:
-        ConfigError: the set stores no pictures, or ``export.include`` names no clip.
+        ConfigError: there is no such layout or encoding, the set stores no pictures, or
+            ``export.include`` names no clip.
         OutputError: the set is not finished, or ``target`` holds something else.
     """
-    chosen_layout = EXPORT_LAYOUTS.get(config.format)
-    if built.run["config"]["output"]["rgb"] == "none":
+    kind = EXPORT_LAYOUTS.get(config.format)
+    encoding, files = kind.chosen(config.encoding)
+    if kind.pictures and built.run["config"]["output"]["rgb"] == "none":
         raise ConfigError(
             f"export.format={config.format} needs pictures, and {built.storage} was built with "
             "output.rgb=none; build a set with output.rgb=source or output.rgb=jpeg"
@@ -67,7 +81,10 @@ def export(built: BuiltSet, config: ExportConfig, target: Target) -> Exported:
             f"output.root={built.storage} is not finished; `mav build output.root=...` ends it"
         )
     rows = decode_rows(built.storage.read(layout.MANIFEST))
-    about: dict[str, Any] = {"format": config.format}
+    about: dict[str, Any] = {"format": config.format, "revision": REVISION}
+    about |= {key: getattr(config, key) for key in kind.options}
+    if encoding is not None:
+        about["encoding"] = encoding
     if config.gate is not None:
         gate = read_gate(built.storage, config.gate)
         rows, about["gate"] = gate.apply(rows), gate.name
@@ -80,16 +97,18 @@ def export(built: BuiltSet, config: ExportConfig, target: Target) -> Exported:
         missing = {key: names for key, names in clips.items() if key not in there}
         result.there += len(clips) - len(missing)
         if missing:
-            _shard(built, shard, missing, chosen_layout.files, target, result)
+            _shard(built, shard, missing, _Work(files, kind.facts, config.trim), target, result)
             _log.info("%s: %d clips, %d files so far", shard, result.clips, result.files)
-    whole = {*target.keys()}
-    for name, data in chosen_layout.whole([r for r in accepted if r["key"] in whole]).items():
-        target.put(name, data)
+    if kind.whole is not None:
+        whole = {*target.keys()}
+        keys = dict.fromkeys(row["key"] for row in accepted if row["key"] in whole)
+        for name, data in kind.whole(target.receipts(keys), config).items():
+            target.put(name, data)
     return result
 
 
 def _accepted(rows: pa.Table) -> list[dict[str, Any]]:
-    rows = rows.select(("key", "masklet", "shard", "status", "frames")).to_pylist()
+    rows = rows.select(("key", "masklet", "shard", "status")).to_pylist()
     accepted = [row for row in rows if row["status"] == "accepted"]
     for row in accepted:
         if not (is_safe(row["key"]) and is_safe(row["masklet"])):
@@ -120,7 +139,7 @@ def _shard(
     built: BuiltSet,
     shard: str,
     wanted: _Clips,
-    files: Callable[[StoredClip], Iterator[File]],
+    work: _Work,
     target: Target,
     result: Exported,
 ) -> None:
@@ -130,8 +149,9 @@ def _shard(
             if (masklets := left.pop(key, None)) is None:
                 continue
             try:
-                clip = StoredClip.open(members, masklets)
-                result.files += target.add(key, files(clip), masklets)
+                clip = StoredClip.open(members, masklets, work.trim)
+                about = {**work.facts(clip), "masklets": masklets}
+                result.files += target.add(key, work.files(clip), about)
             except (ValueError, InputError) as error:
                 result.problems[key] = f"the sample cannot be decoded: {error}"
                 continue

@@ -9,16 +9,19 @@ Knows nothing of the other files.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
+from mav_pipeline.schema import Content
 from mav_pipeline.schema.errors import OutputError
-from mav_pipeline.storage import Storage, is_temporary, open_storage
+from mav_pipeline.storage import Storage, is_temporary, open_storage, read_many
 
 _ABOUT = "export.json"
-_BATCH = 4  # files under way a connection: bounds memory where pictures come faster than they go
+# What is under way where files come faster than they go: so many a connection, and so much memory.
+_FILES = 4
+_BYTES = 64 * 2**20
 
 
 class Target:
@@ -54,22 +57,56 @@ class Target:
         if held != data:
             raise OutputError(
                 f"export.root={self} holds another export: of another set, or with another "
-                f"export.format or export.gate ({_ABOUT} says which); name another folder"
+                f"export.format, export.encoding, export.trim or export.gate, or by another "
+                f"version ({_ABOUT} says which); name another folder"
             )
 
-    def add(self, key: str, files: Iterable[tuple[str, bytes]], masklets: Sequence[str]) -> int:
-        """Writes a clip, a few files at a time, and then its receipt; returns their number."""
-        count, files = 0, iter(files)
+    def add(self, key: str, files: Iterable[tuple[str, Content]], about: Mapping[str, Any]) -> int:
+        """Writes a clip, a few files at a time, and then its receipt; returns their number.
+
+        Args:
+            about: what its receipt says besides.
+        """
+        count = 0
         with ThreadPoolExecutor(self._storage.parallel, "mav-export") as pool:
-            while batch := [*islice(files, _BATCH * self._storage.parallel)]:
-                count += len([*pool.map(lambda file: self._storage.put(*file), batch)])
-        about = {"files": count, "masklets": list(masklets)}
-        self._storage.put(_receipt(key), json.dumps(about, sort_keys=True).encode())
+            under_way: deque[tuple[Future[None], int]] = deque()
+            held = 0
+            try:
+                for name, data in files:
+                    size = len(data) if isinstance(data, bytes) else 0
+                    under_way.append((pool.submit(self._storage.put, name, data), size))
+                    held, count = held + size, count + 1
+                    while len(under_way) > _FILES * self._storage.parallel or held > _BYTES:
+                        done, size = under_way.popleft()
+                        done.result()
+                        held -= size
+                for done, _ in under_way:
+                    done.result()
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+        receipt = {**about, "key": key, "files": count}
+        self._storage.put(_receipt(key), json.dumps(receipt, sort_keys=True).encode())
         return count
 
     def put(self, name: str, data: bytes) -> None:
         """Writes a file that speaks of the whole."""
         self._storage.put(name, data)
+
+    def receipts(self, keys: Collection[str]) -> list[Mapping[str, Any]]:
+        """What was said of each of these clips, which must be there.
+
+        Raises:
+            OutputError: a receipt is gone, or is none.
+        """
+        try:
+            found = read_many(self._storage, [_receipt(key) for key in keys])
+            return [json.loads(data) for data in found]
+        except (FileNotFoundError, ValueError) as error:
+            raise OutputError(
+                f"a receipt under clips/ in export.root={self} cannot be read: {error}; remove it, "
+                "and `mav export` writes its clip anew"
+            ) from error
 
     def keys(self) -> Iterator[str]:
         """The clips that are there, whole."""

@@ -19,6 +19,8 @@ import stamina
 
 from mav_pipeline.config import VerifyConfig
 from mav_pipeline.dataset.verify import verify
+from mav_pipeline.media.decode import decode_alpha
+from mav_pipeline.media.images import decode_png
 from mav_pipeline.schema.errors import ChangedError
 from mav_pipeline.storage import S3Storage
 from mav_pipeline.storage.s3_errors import ATTEMPTS
@@ -143,13 +145,22 @@ def test_a_set_is_described_and_exported_on_s3(bucket: Bucket, out: str) -> None
     words = (*ARGS, "source.root=s3://mav/folder", "source.limit=2", f"output.root=s3://mav/{out}")
     assert bucket.mav("build", *words).code == 0
     assert b"s3://" not in bucket.read(f"{out}/croissant.json") + bucket.read(f"{out}/README.md")
-    export = ("export", f"output.root=s3://mav/{out}", f"export.root=s3://mav/{out}-export")
-    done = bucket.mav(*export, "--json")
+    export = ("export", f"output.root=s3://mav/{out}", "export.trim=false")
+    images = (*export, f"export.root=s3://mav/{out}-export")
+    done = bucket.mav(*images, "--json")
     assert done.code == 0, done.stderr
-    kinds = ("image/", "mask/", "alpha/")
+    kinds = ("image/", "mask/", "alpha/", "about/")
     files = [k for k in bucket.keys(f"{out}-export/") if k.split("/", 1)[1].startswith(kinds)]
-    assert len(files) == done.json["files"] == done.json["masklets"] * 10 * 3
-    assert bucket.mav(*export, "--json").json["there"] == 2
+    assert len(files) == done.json["files"] == done.json["masklets"] * (10 * 3 + 1)
+    assert bucket.mav(*images, "--json").json["there"] == 2
+    done = bucket.mav(*export, f"export.root=s3://mav/{out}-video", "export.format=alpha")
+    assert done.code == 0, done.stderr
+    name = "alpha/sav_000001/manual_000"
+    frames = decode_alpha(bucket.read(f"{out}-video/{name}.mkv"))  # which went there as a stream
+    for number, frame in enumerate(frames):
+        png = bucket.read(f"{out}-export/{name.replace('1/', '1_')}/{number:04d}.png")
+        assert (frame == decode_png(png)).all()
+    assert number == 9
 
 
 def test_a_resume_reads_no_header_of_a_tar_again(bucket: Bucket, out: str) -> None:

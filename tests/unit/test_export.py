@@ -17,17 +17,14 @@ from PIL import Image
 
 from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.built import BuiltSet
-from mav_pipeline.dataset.final import finalize
 from mav_pipeline.dataset.manifest import decode_rows, encode_rows
 from mav_pipeline.dataset.regate import regate
-from mav_pipeline.dataset.shard_tar import read_samples
-from mav_pipeline.export import Exported, Target, export
 from mav_pipeline.schema import FORMAT
 from mav_pipeline.schema.errors import ConfigError, OutputError
 from mav_pipeline.storage import LocalStorage
+from tests.exports import built, exported, names, stored
 from tests.fakes import (
     FakeBackend,
-    build_set,
     config,
     decode_sample,
     jpeg,
@@ -42,35 +39,6 @@ from tests.fakes import (
 
 CLIPS = ("sav_000001", "sav_000002", "sav_000003")
 INDICES = (0, 4, 8)
-
-
-def exported(root: Path, target: Path, **export_keys: Any) -> Exported:
-    overrides = {f"export.{key}": value for key, value in export_keys.items()}
-    run = config({**overrides, "export.root": str(target)})
-    return export(BuiltSet.open(LocalStorage(root)), run.export, Target.open(run.export.root, None))
-
-
-def built(source: Path, root: Path, backend: FakeBackend | None = None, **changes: Any) -> Path:
-    """A finished set."""
-    finalize(
-        build_set(
-            config({"source.root": str(source), "output.root": str(root), **changes}), backend
-        )
-    )
-    return root
-
-
-def stored(root: Path) -> dict[str, Mapping[str, bytes]]:
-    """The samples of a set."""
-    found: dict[str, Mapping[str, bytes]] = {}
-    for receipt in BuiltSet.open(LocalStorage(root)).receipts().values():
-        with (root / layout.data(receipt.tar.name)).open("rb") as stream:
-            found |= dict(read_samples(stream))
-    return found
-
-
-def names(root: Path) -> list[str]:
-    return sorted(p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file())
 
 
 def contents(root: Path) -> dict[str, bytes]:
@@ -89,7 +57,7 @@ def frames_of(mp4: bytes) -> np.ndarray[Any, np.dtype[np.uint8]]:
 def test_videomama_has_a_sequence_a_masklet(small_set: Path, tmp_path: Path) -> None:
     target = tmp_path / "export"
     result = exported(small_set, target, format="videomama")
-    assert (result.clips, result.masklets, result.files) == (3, 6, 6 * 9)
+    assert (result.clips, result.masklets, result.files) == (3, 6, 6 * 10)
     sequences = [f"{clip}_manual_00{item}" for clip in CLIPS for item in (0, 2)]
     for kind in ("image", "mask", "alpha"):
         assert sorted(path.name for path in (target / kind).iterdir()) == sequences
@@ -113,32 +81,11 @@ def test_videomama_has_a_sequence_a_masklet(small_set: Path, tmp_path: Path) -> 
         "mask_path": "mask/sav_000001_manual_002",
         "alpha_path": "alpha/sav_000001_manual_002",
         "num_frames": 3,
+        "key": "sav_000001",
+        "masklet": "manual_002",
+        "frame_indices": [0, 4, 8],
+        "visible": [[0, 3]],
     }
-
-
-def test_sav_val_is_read_back_as_a_source(tmp_path: Path) -> None:
-    late = moving_box(3, top=20, left=30)
-    late[0] = False  # appears on the second frame
-    write_clip(tmp_path / "in", "sav_000001", {0: moving_box(3), 12: late}, video_frames=11)
-    write_clip(tmp_path / "in", "sav_000002", {1: moving_box(2)})
-    root = built(tmp_path / "in", tmp_path / "out")
-    target = tmp_path / "export"
-    assert exported(root, target, format="sav_val").masklets == 3
-    every = sorted(path.name for path in (target / "JPEGImages/sav_000001").iterdir())
-    assert every == [f"{number:05d}.jpg" for number in range(11)]
-    hidden = np.asarray(Image.open(target / "Annotations/sav_000001/012/00000.png"))
-    assert not hidden.any()
-    changes = {"source.name": "sav_eval", "source.masklets": "gt"}
-    again = stored(built(target, tmp_path / "again", **changes))
-    assert list(again) == ["sav_000001", "sav_000002"]
-    for key, members in stored(root).items():
-        (before, masklets), (after, returned) = decode_sample(members), decode_sample(again[key])
-        for what in ("key", "width", "height", "fps", "frame_indices"):
-            assert getattr(after, what) == getattr(before, what)
-        assert [m.name for m in returned] == [m.name.replace("manual", "gt") for m in masklets]
-        for one, other in zip(masklets, returned, strict=True):
-            assert one.rles == other.rles
-            assert (one.alpha == other.alpha).all()
 
 
 def test_manual_and_auto_masklets_of_one_number_stay_apart(tmp_path: Path) -> None:
@@ -356,6 +303,10 @@ def test_names_come_only_from_checked_ids(
 def test_export_json_says_what_it_is_of(small_set: Path, tmp_path: Path) -> None:
     exported(small_set, tmp_path / "export", limit=1)
     about = json.loads((tmp_path / "export/export.json").read_text())
-    assert about["format"] == "videomama"
-    assert set(about) == {"format", "index_sha256"}
+    assert {**about, "index_sha256": ""} == {
+        "format": "videomama",
+        "trim": True,
+        "revision": 2,
+        "index_sha256": "",
+    }
     assert str(small_set) not in json.dumps(about)

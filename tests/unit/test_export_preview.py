@@ -12,6 +12,7 @@ import av
 import numpy as np
 
 from mav_pipeline.export.preview import preview
+from mav_pipeline.schema import read_content
 
 THREADS = """
 from concurrent.futures import ThreadPoolExecutor
@@ -29,8 +30,9 @@ def test_a_red_object_on_green_shows_no_green_on_the_checkerboard() -> None:
     share = np.clip((60 - np.hypot(y - 90, x - 160)) / 24 + 0.5, 0, 1)[..., None]
     frame = np.rint(share * (200, 40, 40) + (1 - share) * (40, 200, 40)).astype(np.uint8)
     alpha = np.rint(share[..., 0] * 255).astype(np.uint8)
-    data = preview([frame] * 2, [alpha] * 2, 180, 320, Fraction(6))
-    assert data == preview([frame] * 2, [alpha] * 2, 180, 320, Fraction(6)), "the same bytes"
+    pair = ([frame] * 2, [alpha] * 2, 180, 320, Fraction(6))
+    data = read_content(preview(*pair))
+    assert data == read_content(preview(*pair)), "the same bytes"
     with av.open(io.BytesIO(data)) as container:
         shown = [picture.to_ndarray(format="rgb24") for picture in container.decode(video=0)]
     board = shown[1][:, 320:].astype(int)
