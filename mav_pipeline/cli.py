@@ -3,7 +3,8 @@
 ``--json`` prints the result, ``status --watch`` goes on until no shard is pending.
 
 Exit codes: 0 complete; 1 a bug, or a finding of ``verify``; 2 usage, config or preflight;
-3 failed shards or over the loss budget; 130 interrupted and resumable.
+3 failed shards, over the loss budget, not one sample, or nothing that ``evaluate`` could compare;
+130 interrupted and resumable.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from mav_pipeline import __version__
 from mav_pipeline import report as report_module
 from mav_pipeline.config import FINGERPRINTED, RunConfig
 from mav_pipeline.config.compose import composed, conf_folder
+from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.built import BuiltSet, read_run
 from mav_pipeline.dataset.regate import regate
 from mav_pipeline.dataset.verify import verify
@@ -30,7 +32,8 @@ from mav_pipeline.export.layouts import EXPORT_LAYOUTS
 from mav_pipeline.matting.registry import BACKENDS
 from mav_pipeline.planning.estimate import estimate
 from mav_pipeline.planning.fingerprint import held_config
-from mav_pipeline.runtime.driver import build, over_budget
+from mav_pipeline.runtime.driver import build
+from mav_pipeline.runtime.outcome import shortcoming
 from mav_pipeline.runtime.status.watch import watch
 from mav_pipeline.schema import RunReport
 from mav_pipeline.schema.errors import ConfigError, Interrupted, SetupError, TransientError
@@ -179,16 +182,8 @@ def _build(config: RunConfig) -> Result:
         _log.error("%s", error)
         return INCOMPLETE, {"state": "incomplete", "error": str(error)}
     _show_report(report)
-    if report.state != "complete":
-        _log.error("some shards failed: see failures/ in %s; run again", config.output.root)
-        return INCOMPLETE, report.to_json()
-    if over_budget(report, config):
-        _log.error(
-            "%d of %d clips failed, over quality.max_failed_fraction=%s; manifest.parquet says why",
-            report.clips["failed"],
-            report.clips["planned"],
-            config.quality.max_failed_fraction,
-        )
+    if (why := shortcoming(report, config)) is not None:
+        _log.error("%s", why)
         return INCOMPLETE, report.to_json()
     return OK, report.to_json()
 
@@ -222,8 +217,9 @@ def _verify(config: RunConfig) -> Result:
 def _report(config: RunConfig) -> Result:
     built = _open_built(config)
     report_module.write_report(built, config.report)
-    _log.info("%s/report/index.html", built.storage)
-    return OK, {"report": f"{built.storage}/report/index.html"}
+    page = f"{built.storage}/{layout.REPORT_PAGE}"
+    _log.info("%s", page)
+    return OK, {"report": page}
 
 
 def _evaluate(config: RunConfig) -> Result:

@@ -67,7 +67,8 @@ class MaskletFinisher:
         with self._times.stage("encode"):
             members = self._writer.close()
         with self._times.stage("score"):
-            verdict = judge(self._scorer.scores(seams), self._config.quality)
+            scores = self._scorer.scores(seams, absent=_absent(self._masklet))
+            verdict = judge(scores, self._config.quality)
         kept = verdict.status == "accepted" or self._config.quality.keep_rejected
         values: dict[str, Any] = {
             "status": verdict.status,
@@ -99,3 +100,9 @@ class MaskletFinisher:
             with self._times.stage("score"):
                 self._scorer.add(self._next, alpha, rle, frame)
         self._next += 1
+
+
+def _absent(masklet: Masklet) -> int:
+    """Annotated frames on which the object is not seen."""
+    frames = len(masklet.rles) if masklet.annotated is None else sum(masklet.annotated)
+    return frames - sum(masklet.visible)

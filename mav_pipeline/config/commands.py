@@ -54,8 +54,15 @@ class PlanConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class ReportConfig:
-    """``mav report``: masklets pictured, frames of each; the gate to report by, null as built."""
+    """``mav report``, and the last step of a build.
 
+    Attributes:
+        enabled: whether a build writes a report; ``mav report`` always does.
+        masklets: that are pictured, with ``frames`` of each.
+        gate: to report by; null means as built.
+    """
+
+    enabled: bool
     masklets: Annotated[int, Interval(ge=0, le=200)]  # a masklet is about 0.1 MB of the page
     frames: Annotated[int, Interval(ge=1, le=12)]
     gate: Text | None

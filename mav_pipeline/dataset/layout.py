@@ -16,6 +16,7 @@ INDEX = "index.json"
 CARD = "README.md"
 CROISSANT = "croissant.json"
 REPORT = "report"
+REPORT_PAGE = f"{REPORT}/index.html"
 EVALUATION = "evaluation"
 GATES = "gates"
 

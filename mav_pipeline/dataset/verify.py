@@ -190,17 +190,26 @@ def _final(built: BuiltSet) -> Iterator[Finding]:
         return
     try:
         index = json.loads(storage.read(layout.INDEX))
-        listed = {entry["url"]: entry for entry in index["shardlist"]}
+        listed = [entry["url"] for entry in index["shardlist"]]
+        empty = [entry["url"] for entry in index.get("empty", ())]
         lines = storage.read(layout.SHARD_LIST).decode().split()
         rows = decode_rows(storage.read(layout.MANIFEST)).num_rows
     except (FileNotFoundError, KeyError, TypeError, ValueError) as error:
         yield Finding(layout.INDEX, f"the final files cannot be read: {error!r}")
         return
     receipts = _readable(built)
-    for path in sorted({layout.data(r.tar.name) for r in receipts.values()} ^ set(listed)):
+    samples = {layout.data(r.tar.name): r.clips["samples"] for r in receipts.values()}
+    for path in sorted(samples.keys() ^ {*listed, *empty}):
         yield Finding(layout.INDEX, f"{path} is not in both the index and the receipts")
-    if lines != list(listed):
+    if lines != listed:
         yield Finding(layout.SHARD_LIST, f"differs from {layout.INDEX}")
+    for path in empty:
+        if samples.get(path):
+            yield Finding(layout.INDEX, f"{path} holds samples and stands among the empty shards")
+    for path in listed if built.format > 1 else ():
+        if samples.get(path) == 0:
+            what = "holds no sample, so that readers of the list end at it"
+            yield Finding(layout.INDEX, f"{path} {what}; remove the index, and mav build makes it")
     if rows < sum(sum(receipt.masklets.values()) for receipt in receipts.values()):
         yield Finding(layout.MANIFEST, f"has only {rows} rows")
 

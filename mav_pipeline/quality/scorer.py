@@ -92,6 +92,7 @@ class Scorer:
         solid = inner > 127
         both = int(np.count_nonzero(solid & shown))
         cores = int(np.count_nonzero(core))
+        either = area + int(np.count_nonzero(solid)) + beyond_box - both
         edges = (alpha[0], alpha[-1], alpha[1:-1, 0], alpha[1:-1, -1])
         self._count(
             alpha=total,
@@ -100,7 +101,8 @@ class Scorer:
             core_loss=cores * 255 - _sum(inner, core),
             mask=area,
             both=both,
-            either=area + int(np.count_nonzero(solid)) + beyond_box - both,
+            either=either,
+            overlap=both / either,
             border=int(np.count_nonzero(wide)) - cores,
             soft=int(np.count_nonzero((inner > 12) & (inner < 243) & wide & ~core)),
             frames=1,
@@ -147,14 +149,19 @@ class Scorer:
         for key, value in values.items():
             self._sums[key] = self._sums.get(key, 0.0) + value
 
-    def scores(self, seams: Seams) -> dict[str, float | None]:
-        """All of ``schema.SCORES``, which says what each means; None where one sees nothing."""
+    def scores(self, seams: Seams, absent: int = 0) -> dict[str, float | None]:
+        """All of ``schema.SCORES``, which says what each means; None where one sees nothing.
+
+        Args:
+            absent: annotated frames on which the object is not seen; alpha is 0 there.
+        """
         s = self._sums
         values = {
             "outside_mass": _ratio(s, "outside", "alpha"),
             "core_loss": _ratio(s, "core_loss", "core", 255),
             "area_ratio": _ratio(s, "alpha", "mask", 255),
             "mask_iou": _ratio(s, "both", "either"),
+            "mask_j": (s["overlap"] + absent) / (s["frames"] + absent) if "frames" in s else None,
             "softness": _ratio(s, "soft", "border"),
             "flicker": _ratio(s, "unexplained", "moved"),
             "seam_ratio": _seam_ratio(self._deltas, seams.windows, seams),

@@ -93,7 +93,7 @@ def write_report(built: BuiltSet, config: ReportConfig) -> None:
         rate=_rate_over_time(receipts.values()),
         number=number,
     )
-    built.storage.put(f"{layout.REPORT}/index.html", page.encode())
+    built.storage.put(layout.REPORT_PAGE, page.encode())
 
 
 def _judged(

@@ -71,16 +71,11 @@ def _built(prepared: Prepared, config: RunConfig) -> RunReport:
                 with open_display(title, config.runtime.progress_s) as show:
                     shows = [show, *_telemetry(config, begun.stamp.fingerprint)]
                     frames = run_shards(pool, tasks, built, config, stop, shows)
-        if prepared.pending or not is_final(built):
-            write_report(built, replace(config.report, gate=None))  # gates are of finished sets
+        if prepared.pending or not is_final(built, report=config.report.enabled):
+            if config.report.enabled:
+                write_report(built, replace(config.report, gate=None))  # gates are of finished sets
             finalize(built)
         return built.report(wall_s=time.monotonic() - start, built_frames=frames)
-
-
-def over_budget(report: RunReport, config: RunConfig) -> bool:
-    """Whether more clips failed than ``quality.max_failed_fraction`` of the planned ones."""
-    allowed = config.quality.max_failed_fraction * report.clips["planned"]
-    return report.clips["failed"] > allowed
 
 
 def open_pool(config: RunConfig) -> WorkerPool:

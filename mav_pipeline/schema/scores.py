@@ -55,11 +55,22 @@ SCORES = (
     Score("area_ratio", "sum of alpha / area of the mask", needs="alpha", basic=True),
     Score(
         "mask_iou",
-        "intersection over union of alpha >= .5 with the mask, in [0, 1]",
+        "intersection over union of alpha >= .5 with the mask, pooled over the frames of the clip, "
+        "in [0, 1]: frames on which the object is large weigh more",
         high=1.0,
         needs="alpha",
         basic=True,
         axis="whole",
+    ),
+    Score(
+        "mask_j",
+        "the same frame by frame, mean over annotated frames, in [0, 1]: the J of segmentation; "
+        "empty against empty is 1",
+        high=1.0,
+        needs="alpha",
+        basic=True,
+        axis="whole",
+        since=2,
     ),
     Score(
         "softness",

@@ -28,6 +28,9 @@ CHANGES: Mapping[int, tuple[str, ...]] = {
         "`run.json` names the columns of rows, the revisions of source, backend and scorer, who is "
         "to be credited, and the resolved `matting.device` and `matting.dtype`",
         "the fingerprint covers the keys of the chosen source and backend alone, and the revisions",
+        "rows and samples have the score `mask_j`",
+        "`shards.txt` and the `shardlist` of the index leave out shards without a sample, which it "
+        "lists as `empty`",
         "FFV1 alpha is tagged as full range; its pixels are the same",
         "`evaluation/metrics.csv` has `truth_frames`, `grad_lr`, `dtssd_pairs`, `j`, `f` and `jf`; "
         "its `dtssd` counts 0 for the first frame",

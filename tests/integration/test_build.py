@@ -12,6 +12,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from tests.fakes import write_clip
+
 from .console import SHARED, mav, shard_bytes
 
 
@@ -219,6 +221,51 @@ def test_bad_clips_become_rows_and_the_loss_budget_speaks(corpus: Path, tmp_path
     again = mav("build", *args, "matting=binary", "quality.max_failed_fraction=0.5")
     assert again.code == 0
     assert mav("verify", f"output.root={tmp_path / 'out'}", "verify.deep=true").code == 0
+
+
+@pytest.mark.parametrize("why", ["unreadable", "gates"])
+def test_a_build_without_a_sample_says_so_and_ends_with_3(tmp_path: Path, why: str) -> None:
+    """Its set is whole all the same: it verifies, and its report shows what became of the clips."""
+    for number in range(2):
+        video = write_clip(tmp_path / "in", f"sav_{number:06d}")
+        if why == "unreadable":
+            video.write_bytes(b"no video")
+    words = [f"source.root={tmp_path / 'in'}", f"output.root={tmp_path / 'out'}"]
+    words += ["matting=binary", "quality.max_failed_fraction=1", "quality.min_area_ratio=2"]
+    for _ in range(2):  # the second build has nothing to do, and says the same
+        done = mav("build", *words, "--json")
+        assert done.code == 3
+        assert done.json["state"] == "complete"
+        assert "not one sample came out of 2 clips" in done.stderr
+        if why == "unreadable":
+            assert "clips: 2 failed; masklets: none" in done.stderr
+            assert "2 x corrupt: a video or an image cannot be decoded; way out: " in done.stderr
+        else:
+            assert "clips: 2 published; masklets: 2 rejected" in done.stderr
+            assert "2 x area_ratio_low: less alpha than mask; way out: quality." in done.stderr
+    assert mav("verify", words[1], "verify.deep=true").code == 0
+    assert (tmp_path / "out" / "shards.txt").read_text() == ""
+    assert mav("report", words[1]).code == 0
+    page = (tmp_path / "out" / "report" / "index.html").read_text()
+    assert ("corrupt" if why == "unreadable" else "area_ratio_low") in page
+
+
+def test_a_build_may_leave_the_report_out(tmp_path: Path) -> None:
+    write_clip(tmp_path / "in", "sav_000000")
+    words = (f"source.root={tmp_path / 'in'}", f"output.root={tmp_path / 'out'}", "matting=binary")
+    page = tmp_path / "out" / "report" / "index.html"
+    for _ in range(2):  # a set without one is finished
+        done = mav("build", *words, "report.enabled=false")
+        assert done.code == 0, done.stderr
+        assert not page.exists()
+    before = shard_bytes(tmp_path / "out")
+    assert mav("verify", words[1]).code == 0
+    assert mav("report", words[1], "report.enabled=false").code == 0
+    assert page.exists()
+    page.unlink()
+    assert mav("build", *words).code == 0
+    assert page.exists()
+    assert shard_bytes(tmp_path / "out") == before
 
 
 def test_an_output_that_is_a_file_is_refused(build_args: tuple[str, ...], tmp_path: Path) -> None:

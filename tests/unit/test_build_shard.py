@@ -188,6 +188,8 @@ def test_invisible_frames_are_transparent_though_a_backend_fills_them(
     shown = [bool(alpha.any()) for alpha in masklet.alpha]
     assert shown == [False, True, False, True, True, False]
     assert found.frames == 3
+    (row,) = rows(out, found)
+    assert row["mask_j"] == row["mask_iou"] == 1
 
 
 def test_a_backend_is_asked_for_good_clips_only_in_plan_order(clips: Path, out: Path) -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from mav_pipeline.dataset.built import BuiltSet
-from mav_pipeline.runtime.driver import forget, over_budget, run_shards
+from mav_pipeline.runtime.driver import forget, run_shards
 from mav_pipeline.runtime.queue import Task
 from mav_pipeline.runtime.status.tally import View
-from mav_pipeline.schema import Plan, RunReport, ShardSpec
+from mav_pipeline.schema import Plan, ShardSpec
 from mav_pipeline.schema.errors import Interrupted, ShardError
 from mav_pipeline.storage import LocalStorage
 from tests.fakes import FakePool, config
@@ -124,14 +124,3 @@ def test_a_stop_interrupts_and_hands_out_nothing_more(tmp_path: Path) -> None:
         run(pool, tmp_path, stop=stop)
     assert pool.attempts == [(NAMES[0], 1)]
     assert recorded(tmp_path) == {}
-
-
-@pytest.mark.parametrize(
-    ("failed", "fraction", "over"),
-    [(0, 0.0, False), (1, 0.0, True), (5, 0.05, False), (6, 0.05, True), (100, 1.0, False)],
-)
-def test_the_loss_budget_is_a_share_of_the_planned_clips(
-    failed: int, fraction: float, over: bool
-) -> None:
-    report = RunReport("complete", {}, {"planned": 100, "failed": failed}, {}, 0, 0.0, 0.0, {})
-    assert over_budget(report, config({"quality.max_failed_fraction": fraction})) is over

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from mav_pipeline.quality import Scorer, judge
 from mav_pipeline.schema import SCORE_NAMES, Alpha, Mask, Masks, Seams
 from tests.fakes import config, moving_box
 
+GOLDEN = Path(__file__).parent.parent / "data" / "metrics_golden.npz"
 H, W = 100, 140
 REACH = 3  # of a mask of at most 3600 pixels: max(3, .05 sqrt(area))
 PERFECT = {
@@ -22,6 +24,7 @@ PERFECT = {
     "core_loss": 0.0,
     "area_ratio": 1.0,
     "mask_iou": 1.0,
+    "mask_j": 1.0,
     "softness": 0.0,
     "flicker": 0.0,
 }
@@ -96,6 +99,33 @@ def test_a_leak_far_from_the_mask_is_outside_mass() -> None:
     assert found["area_ratio"] == pytest.approx(1800 / 1600)
     assert found["mask_iou"] == pytest.approx(1600 / 1800, abs=1e-6)
     assert (found["core_loss"], found["softness"]) == (0, 0)
+
+
+def test_mask_iou_is_pooled_and_mask_j_the_mean_over_frames() -> None:
+    """A large object matted well and a small one half: J is what the field's scorers print."""
+    masks = [square(side=40), square(side=20)]
+    alphas = [opaque(mask) for mask in masks]
+    alphas[1][30:40] = 0
+    found = scorer(alphas, masks)
+    assert found.scores(Seams())["mask_iou"] == pytest.approx(1800 / 2000)
+    assert found.scores(Seams())["mask_j"] == pytest.approx((1 + 0.5) / 2)
+    absent = found.scores(Seams(), absent=2)
+    assert absent["mask_j"] == pytest.approx((1 + 0.5 + 2) / 4), "empty against empty is 1"
+    assert {**absent, "mask_j": None} == {**found.scores(Seams()), "mask_j": None}
+
+
+def test_mask_j_is_that_of_the_published_scorer() -> None:
+    """J of SA-V's evaluator, which begins with the first frame that shows the object."""
+    with np.load(GOLDEN) as data:
+        for name in {part.rpartition(".")[0] for part in data.files}:
+            alphas, truth, values = (data[f"{name}.{part}"] for part in ("pred", "true", "values"))
+            shown = (truth > 127).any((1, 2))
+            seen = scorer(alphas, truth > 127, full=False)
+            found = seen.scores(Seams(), absent=int(np.count_nonzero(~shown)))["mask_j"]
+            assert found is not None
+            before = int(shown.argmax())
+            theirs = (found * len(shown) - before) / (len(shown) - before)
+            assert theirs == pytest.approx(values[6] / 100, abs=2e-6), name
 
 
 def test_a_leak_beside_the_mask_counts_from_the_border_zone_on() -> None:

@@ -146,7 +146,7 @@ def _build(
 
 
 def _page(built: BuiltSet, masklets: int = 24, frames: int = 3) -> str:
-    write_report(built, ReportConfig(masklets=masklets, frames=frames, gate=None))
+    write_report(built, ReportConfig(enabled=True, masklets=masklets, frames=frames, gate=None))
     return built.storage.read("report/index.html").decode()
 
 
@@ -354,7 +354,7 @@ def test_a_report_by_a_gate_has_its_outcomes_and_limits(tmp_path: Path) -> None:
     finalize(built)
     quality = {**built.run["config"]["quality"], "max_area_ratio": 0.75}
     regate(built, "strict", QualityConfig(**quality))
-    write_report(built, ReportConfig(masklets=24, frames=3, gate="strict"))
+    write_report(built, ReportConfig(enabled=True, masklets=24, frames=3, gate="strict"))
     page = built.storage.read("report/index.html").decode()
     assert "Judged by the gate <strong>strict</strong>" in page
     assert ">max 0.75</text>" in page
@@ -366,14 +366,14 @@ def test_a_report_by_a_gate_has_its_outcomes_and_limits(tmp_path: Path) -> None:
     assert "Judged by" not in _page(built)
     (Path(f"{built.storage}") / layout.INDEX).unlink()
     with pytest.raises(OutputError, match="not finished"):
-        write_report(built, ReportConfig(masklets=24, frames=3, gate="strict"))
+        write_report(built, ReportConfig(enabled=True, masklets=24, frames=3, gate="strict"))
 
 
 def test_an_unknown_gate_is_refused(tmp_path: Path) -> None:
     built = _build(tmp_path / "set")
     finalize(built)
     with pytest.raises(OutputError, match=r"no gates/strict\.parquet"):
-        write_report(built, ReportConfig(masklets=24, frames=3, gate="strict"))
+        write_report(built, ReportConfig(enabled=True, masklets=24, frames=3, gate="strict"))
 
 
 def test_a_histogram_holds_every_masklet_and_its_gates_inside_the_plot() -> None:

@@ -187,6 +187,29 @@ def test_final_files_of_another_set_are_found(small_set: Path) -> None:
     assert "shards.txt: differs from index.json" in whats(verified(small_set))
 
 
+def test_a_listed_shard_without_a_sample_is_found_but_in_sets_of_format_1(small_set: Path) -> None:
+    index, run = (json.loads((small_set / n).read_text()) for n in (layout.INDEX, layout.RUN))
+    index["shardlist"] += index.pop("empty")
+    (small_set / layout.INDEX).write_text(json.dumps(index))
+    lines = "".join(f"{entry['url']}\n" for entry in index["shardlist"])
+    (small_set / layout.SHARD_LIST).write_text(lines)
+    (finding,) = verified(small_set).findings
+    assert finding.path == layout.INDEX
+    assert f"{index['shardlist'][2]['url']} holds no sample" in finding.what
+    (small_set / layout.RUN).write_text(json.dumps({**run, "format": 1}))
+    assert "holds no sample" not in whats(verified(small_set))
+
+
+def test_a_shard_with_samples_among_the_empty_ones_is_found(small_set: Path) -> None:
+    index = json.loads((small_set / layout.INDEX).read_text())
+    moved = index["shardlist"].pop(0)
+    index["empty"].append(moved)
+    (small_set / layout.INDEX).write_text(json.dumps(index))
+    found = whats(verified(small_set))
+    assert f"{moved['url']} holds samples" in found
+    assert "shards.txt: differs from index.json" in found
+
+
 # strays
 
 
