@@ -65,9 +65,7 @@ def draw(evaluation: Evaluation) -> bytes:
 def _heading(figure: Figure, masklets: Sequence[MaskletMetrics], height: int) -> None:
     frames = sum(masklet.metrics.frames for masklet in masklets)
     about = f"{len(masklets):,} masklets, {frames:,} frames; a dot is a masklet, "
-    about += (
-        "at the right edge one beyond it; the line and the number are the mean; less is better, "
-    )
+    about += "at the far edge one beyond it; the line and the number are the mean; less is better, "
     about += f"but of {', '.join(m.title for m in METRICS.values() if m.better == 'more')} more"
     left = _MARGIN / _WIDTH
     figure.text(left, 1 - 30 / height, "Mattes against the truth", fontsize=_TITLE, color=_INK)
@@ -107,9 +105,10 @@ def _labels(axes: Axes, rows: Sequence[_Row]) -> None:
 def _metric(axes: Axes, metric: str, rows: Sequence[_Row]) -> None:
     """Dots and means of one metric; the first row has all masklets, which set the axis."""
     found = [_values(masklets or (), metric) for _, masklets in rows]
-    end = _end(found[0])
-    axes.set_xlim(0, end)
-    axes.set_xticks([0, end / 2, end], [f"{share * end:.3g}" for share in (0, 0.5, 1)])
+    low, high = _span(found[0], METRICS[metric].better)
+    axes.set_xlim(low, high)
+    ticks = [low, (low + high) / 2, high]
+    axes.set_xticks(ticks, [f"{tick:.4g}" for tick in ticks])
     axes.set_title(METRICS[metric].title, loc="left", fontsize=_HEAD, color=_INK, pad=8)
     edge = axes.get_yaxis_transform()
     dots: dict[str, Any] = {"color": _DOTS, "markersize": _DOT, "markeredgewidth": 0}
@@ -117,13 +116,13 @@ def _metric(axes: Axes, metric: str, rows: Sequence[_Row]) -> None:
     for place, values in enumerate(found):
         if not values:
             continue
-        shown = np.minimum(values[:: -(-len(values) // _MOST)], end)
+        shown = np.clip(values[:: -(-len(values) // _MOST)], low, high)
         # The golden ratio's multiples stray evenly, however many there are.
         stray = (np.arange(len(shown)) * 0.6180339887 + 0.5) % 1 * 2 - 1
         opacity = float(np.clip(_CROWD / len(shown), *_OPACITY))
         axes.plot(shown, place + _SPREAD * stray, "o", alpha=opacity, clip_on=False, **dots)
         mean = float(np.mean(values))
-        line = [min(mean, end)] * 2, [place - 0.36, place + 0.36]
+        line = [float(np.clip(mean, low, high))] * 2, [place - 0.36, place + 0.36]
         axes.plot(*line, color=_MEAN, linewidth=1.6, clip_on=False)
         axes.text(1.06, place, f"{mean:.3g}", color=_MEAN, **number)
 
@@ -131,6 +130,13 @@ def _metric(axes: Axes, metric: str, rows: Sequence[_Row]) -> None:
 def _values(masklets: Sequence[MaskletMetrics], metric: str) -> list[float]:
     means = (masklet.metrics.means()[metric] for masklet in masklets)
     return [value for value in means if value is not None]
+
+
+def _span(values: Sequence[float], better: str) -> tuple[float, float]:
+    """Both ends of an axis: from 0 for errors, up to 100 for what is in percent of right."""
+    if better == "less":
+        return 0.0, _end(values)
+    return 100.0 - _end([100.0 - value for value in values]), 100.0
 
 
 def _end(values: Sequence[float]) -> float:

@@ -26,7 +26,7 @@ from mav_pipeline.dataset.shard_tar import ShardTar, read_samples
 from mav_pipeline.dataset.verify import verify
 from mav_pipeline.evaluate import Evaluation, Truth, evaluate
 from mav_pipeline.evaluate.metrics import METRICS, MetricSums
-from mav_pipeline.evaluate.plot import _end, draw
+from mav_pipeline.evaluate.plot import _end, _span, draw
 from mav_pipeline.evaluate.result import MaskletMetrics, summary
 from mav_pipeline.evaluate.strata import Shape, motion_group, resolution_group, size_group
 from mav_pipeline.evaluate.truth_file import decode_truth
@@ -557,6 +557,9 @@ def test_an_axis_ends_at_a_round_number_at_or_above_most_masklets() -> None:
         *(1, 1, 3.5, 0.04, 150)
     ]
     assert _end([1.0] * 99 + [1000]) == 1, "but for the few that are far off"
+    assert _span([0.04], "less") == (0, 0.04)
+    assert _span([98.9, 96.2], "more") == (96, 100)
+    assert _span([], "more") == (99, 100)
 
 
 def test_the_table_names_means_and_problems(small_set: Path, truth: Path) -> None:
