@@ -37,6 +37,7 @@ from mav_pipeline.runtime.outcome import shortcoming
 from mav_pipeline.runtime.status.watch import watch
 from mav_pipeline.schema import RunReport
 from mav_pipeline.schema.errors import ConfigError, Interrupted, SetupError, TransientError
+from mav_pipeline.schema.passed_over import PassedOver
 from mav_pipeline.schema.registry import Registry, nearest
 from mav_pipeline.sources.registry import SOURCES
 from mav_pipeline.storage import open_output
@@ -257,7 +258,9 @@ def _show_report(report: RunReport) -> None:
 
 def _show(result: dict[str, Any]) -> None:
     for key, value in result.items():
-        if isinstance(value, dict):
+        if key == "passed_over":
+            value = str(PassedOver.from_json(value)) or "none"
+        elif isinstance(value, dict):
             value = ", ".join(f"{number} {name}" for name, number in value.items()) or "none"
         _log.info("%-12s %s", key, value)
 

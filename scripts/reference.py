@@ -21,6 +21,7 @@ from mav_pipeline.evaluate.truth import TRUTH_LAYOUTS
 from mav_pipeline.export.layouts import EXPORT_LAYOUTS
 from mav_pipeline.matting.registry import BACKENDS
 from mav_pipeline.schema import SCORES, version
+from mav_pipeline.schema.passed_over import PASSED_OVER
 from mav_pipeline.schema.reasons import REASONS
 from mav_pipeline.schema.statuses import MEANINGS
 from mav_pipeline.sources.registry import SOURCES
@@ -185,6 +186,12 @@ def reasons() -> str:
     return _table(heads, ((f"`{r.slug}`", r.fault, r.meaning, r.way_out) for r in REASONS))
 
 
+def passed_over() -> str:
+    """Why a file under the source root becomes no clip."""
+    heads = ("reason", "meaning", "way out")
+    return _table(heads, ((f"`{r.slug}`", r.meaning, r.way_out) for r in PASSED_OVER))
+
+
 def statuses() -> str:
     """Every status of a clip or a masklet."""
     return _table(("status", "meaning"), ((f"`{k}`", v) for k, v in MEANINGS.items()))
@@ -239,6 +246,7 @@ PARTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
         "columns": columns,
         "scores": scores,
         "reasons": reasons,
+        "passed_over": passed_over,
         "statuses": statuses,
         "exports": exports,
     },

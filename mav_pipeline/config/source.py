@@ -20,8 +20,8 @@ class SourceConfig:
         include: clip ids or globs; empty means all.
         limit: the first N clips in id order; null means all.
         max_pixels: a frame with more pixels is skipped, before it is decoded.
-        max_frames: a clip with more annotated frames is skipped.
-        max_bytes: an input file with more bytes is skipped.
+        max_frames: a clip with more annotated frames is skipped; null takes any.
+        max_bytes: an input file with more bytes is skipped; null takes any.
         min_area: a masklet that never covers this many pixels is skipped.
     """
 
@@ -31,6 +31,6 @@ class SourceConfig:
     include: Texts
     limit: Count | None
     max_pixels: Count
-    max_frames: Count
-    max_bytes: Count
+    max_frames: Count | None
+    max_bytes: Count | None
     min_area: Natural

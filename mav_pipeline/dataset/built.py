@@ -29,6 +29,7 @@ from mav_pipeline.schema import (
     ShardSpec,
 )
 from mav_pipeline.schema.errors import OutputError
+from mav_pipeline.schema.passed_over import PassedOver
 from mav_pipeline.schema.version import check_format, format_of
 from mav_pipeline.storage import Entry, Storage, read_many
 
@@ -179,6 +180,7 @@ class BuiltSet:
                 for stage in STAGES
             },
             reasons=dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0]))),
+            passed_over=recorded(self.run),
         )
 
 
@@ -209,6 +211,20 @@ def read_run(storage: Storage) -> dict[str, Any] | None:
     except ValueError as error:
         raise OutputError(str(error)) from error
     return run
+
+
+def recorded(run: Mapping[str, Any]) -> PassedOver:
+    """What the source passed over, as ``run.json`` has it; nothing where it does not say.
+
+    Raises:
+        OutputError: it says something else.
+    """
+    try:
+        return PassedOver.from_json(run.get("source", {}).get("passed_over", {}))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise OutputError(
+            f"source.passed_over of {layout.RUN} cannot be read: {error!r}"
+        ) from error
 
 
 def _span(receipts: Sequence[ShardReceipt]) -> tuple[float, int]:

@@ -21,6 +21,7 @@ from mav_pipeline.planning import fingerprint
 from mav_pipeline.planning.code import code_version, versions
 from mav_pipeline.schema import FORMAT, BackendFacts, Plan, ShardSpec, Stamp
 from mav_pipeline.schema.errors import OutputError
+from mav_pipeline.schema.passed_over import PassedOver
 from mav_pipeline.sources.registry import SOURCES
 from mav_pipeline.storage import Storage
 
@@ -73,6 +74,7 @@ class Prepared:
         renews: ``plan`` has the repaired inputs of failed clips and shall take its place.
         pending: the shards that are to be built.
         rebuilds: names of those of them that are published and shall be replaced.
+        passed_over: what the source has and does not take, as the set records it.
     """
 
     config: RunConfig
@@ -84,6 +86,7 @@ class Prepared:
     renews: bool
     pending: Sequence[ShardSpec]
     rebuilds: Collection[str]
+    passed_over: PassedOver
 
     @property
     def fingerprint(self) -> str | None:
@@ -113,7 +116,7 @@ class Prepared:
             raise OutputError(f"a worker has other weights than this process: {what}")
         settings: dict[str, Any] = dict(facts.settings)
         config = replace(self.config, matting=replace(self.config.matting, **settings))
-        run = self.held_run or _new_run(config, facts, self.plan)
+        run = self.held_run or self._new_run(config, facts)
         if self.held_run is not None:
             self._check_worker(self.held_run, config, facts)
         elif not self.output.create(layout.RUN, json.dumps(run, sort_keys=True, indent=1).encode()):
@@ -136,6 +139,27 @@ class Prepared:
         for change in moved:
             if change.key != "mav_pipeline":
                 _log.warning("version of %s; bytes may differ", change)
+
+    def _new_run(self, config: RunConfig, facts: BackendFacts) -> dict[str, Any]:
+        """The ``run.json`` of a new set."""
+        keys = fingerprint.keys_of(config, facts.weights)
+        return {
+            "format": FORMAT,
+            "fingerprint": fingerprint.digest(FORMAT, keys),
+            "keys": keys,
+            "columns": schema().names,
+            "config": config.to_mapping(),
+            "source": {
+                "root": config.source.root,
+                "clips": sum(1 for _ in self.plan.clips()),
+                "bytes": sum(ref.size for clip in self.plan.clips() for ref in clip.files),
+                "passed_over": self.passed_over.to_json(),
+            },
+            "weights": dict(facts.weights),
+            "credits": _credits(config),
+            "code_version": code_version(),
+            "versions": {**_versions(config), **facts.versions},
+        }
 
     def _planned(self, run: Mapping[str, Any]) -> BuiltSet:
         if self.held_plan is not None and not self.renews:
@@ -162,27 +186,6 @@ def refuse(output: Storage, changes: Sequence[object], hint: str = "") -> NoRetu
         f"output.root={output} holds another build; it differs in\n  {listed}\n"
         f"undo that, or name another output.root{hint}"
     )
-
-
-def _new_run(config: RunConfig, facts: BackendFacts, plan: Plan) -> dict[str, Any]:
-    """The ``run.json`` of a new set."""
-    keys = fingerprint.keys_of(config, facts.weights)
-    return {
-        "format": FORMAT,
-        "fingerprint": fingerprint.digest(FORMAT, keys),
-        "keys": keys,
-        "columns": schema().names,
-        "config": config.to_mapping(),
-        "source": {
-            "root": config.source.root,
-            "clips": sum(1 for _ in plan.clips()),
-            "bytes": sum(ref.size for clip in plan.clips() for ref in clip.files),
-        },
-        "weights": dict(facts.weights),
-        "credits": _credits(config),
-        "code_version": code_version(),
-        "versions": {**_versions(config), **facts.versions},
-    }
 
 
 def _credits(config: RunConfig) -> dict[str, Any]:

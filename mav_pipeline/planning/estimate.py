@@ -17,6 +17,7 @@ from mav_pipeline.planning.begin import Prepared
 from mav_pipeline.planning.preflight import prepare
 from mav_pipeline.schema import ClipMeasure, ClipRef, Matte, RunReport
 from mav_pipeline.schema.errors import BackendError, ConfigError, InputError
+from mav_pipeline.schema.passed_over import PassedOver
 from mav_pipeline.sources.registry import open_source
 
 _log = logging.getLogger(__name__)
@@ -34,6 +35,7 @@ class Estimate:
         clips: planned; failed and skipped by what the listing tells.
         pending: shards and clips that a build would still do.
         reasons: of the clips that the listing turns away.
+        passed_over: files that became no clip, by reason.
         probe_reasons: of the probed clips that their annotations turn away, and of masklets of
             the others; not scaled.
         masklets, alpha_frames, output_bytes: of the whole set.
@@ -49,6 +51,7 @@ class Estimate:
     shards: int
     pending: dict[str, int]
     reasons: dict[str, int]
+    passed_over: PassedOver
     probed: int
     probe_reasons: dict[str, int]
     masklets: int
@@ -63,7 +66,8 @@ class Estimate:
     fingerprint: str | None
 
     def to_json(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__slots__}
+        values = {name: getattr(self, name) for name in self.__slots__}
+        return {**values, "passed_over": self.passed_over.to_json()}
 
 
 def estimate(config: RunConfig) -> Estimate:
@@ -89,6 +93,7 @@ def estimate(config: RunConfig) -> Estimate:
         shards=len(prepared.plan.shards),
         pending={"shards": len(prepared.pending), "clips": len(left)},
         reasons=_sorted(Counter(problem.reason for problem in problems)),
+        passed_over=prepared.passed_over,
         probed=len(probe),
         probe_reasons=_sorted(turned_away),
         masklets=round(scale * sum(measure.masklets for measure in measures)),

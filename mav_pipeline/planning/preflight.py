@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from mav_pipeline.config import RunConfig
 from mav_pipeline.dataset import layout
-from mav_pipeline.dataset.built import BuiltSet, read_plan, read_run
+from mav_pipeline.dataset.built import BuiltSet, read_plan, read_run, recorded
 from mav_pipeline.matting.registry import open_backend
 from mav_pipeline.planning import fingerprint
 from mav_pipeline.planning import plan as planning
@@ -18,6 +18,7 @@ from mav_pipeline.planning.begin import Prepared, uncollected
 from mav_pipeline.planning.resume import check_finishes, check_same, left_to_build
 from mav_pipeline.schema import Plan
 from mav_pipeline.schema.errors import ConfigError, OutputError
+from mav_pipeline.schema.passed_over import PassedOver
 from mav_pipeline.sources.registry import SOURCES, open_source
 from mav_pipeline.storage import Storage, open_output
 
@@ -44,7 +45,7 @@ def prepare(config: RunConfig, *, writes: bool) -> Prepared:
         check_same(output, run, fingerprint.keys_of(config, weights))
     held = _read(output, layout.PLAN) if run is not None else None
     before = None if held is None else read_plan(held)
-    found = _discovered(config, before)
+    found, passed_over = _discovered(config, before)
     if run is None or before is None:
         plan, pending, rebuilds = found, list(found.shards), set[str]()
     else:
@@ -64,21 +65,28 @@ def prepare(config: RunConfig, *, writes: bool) -> Prepared:
         renews=before is not None and plan != before,
         pending=pending,
         rebuilds=rebuilds,
+        passed_over=passed_over if run is None else recorded(run),
     )
 
 
-def _discovered(config: RunConfig, before: Plan | None) -> Plan:
-    """Lists the source and lays its clips out in shards. Raises ConfigError where it has none."""
+def _discovered(config: RunConfig, before: Plan | None) -> tuple[Plan, PassedOver]:
+    """Lists the source and lays its clips out in shards; and what is no clip of it.
+
+    Raises:
+        ConfigError: it has no clip.
+    """
     found = open_source(config).discover(before)
     clips = planning.select(found.clips, config.source.include, config.source.limit)
     if not clips:
         count = len(found.clips)
         what = f"{count} clips, none of which source.include names" if count else "no clips"
+        others = f"; passed over: {found.passed_over}" if found.passed_over.counts else ""
         raise ConfigError(
             f"source.root={config.source.root} holds {what} in the layout of "
-            f"source={config.source.name}; see conf/source/{config.source.name}.yaml"
+            f"source={config.source.name}; see conf/source/{config.source.name}.yaml{others}"
         )
-    return planning.make_plan(clips, config.output.clips_per_shard, found.tars)
+    plan = planning.make_plan(clips, config.output.clips_per_shard, found.tars)
+    return plan, found.passed_over
 
 
 def _read(output: Storage, name: str) -> bytes | None:

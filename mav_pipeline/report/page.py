@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from importlib import resources
 from typing import Any
@@ -44,6 +44,7 @@ from mav_pipeline.report.masklets import in_order, pack
 from mav_pipeline.report.pictures import Sheet, sheets
 from mav_pipeline.schema import JUDGED, MASKLET_STATUSES, RunReport, ShardReceipt
 from mav_pipeline.schema.errors import OutputError
+from mav_pipeline.schema.passed_over import PASSED_OVER
 from mav_pipeline.schema.statuses import stored as stored_statuses
 
 _ERROR_ROWS = 100  # of the table of failures, which is there without the script too
@@ -78,6 +79,7 @@ def write_report(built: BuiltSet, config: ReportConfig) -> None:
         clips=parts({key: n for key, n in report.clips.items() if key != "planned"}),
         masklets=parts(_masklets(rows)),
         reasons=_reasons(rows),
+        passed_over=_passed_over(report),
         failures=_failed(rows).slice(0, _ERROR_ROWS).to_pylist(),
         failed=_failed(rows).num_rows,
         unpublished=list(built.failures().values()),
@@ -145,6 +147,16 @@ def _facts(run: Mapping[str, Any]) -> dict[str, str]:
     versions = sorted(run.get("versions", {}).items())
     facts["Versions"] = ", ".join(f"{name} {version}" for name, version in versions)
     return facts
+
+
+def _passed_over(report: RunReport) -> Sequence[tuple[str, int, str, str]]:
+    """Of each reason its slug, how many files it holds for, what it means, and some names."""
+    passed = report.passed_over
+    meanings = {reason.slug: reason.meaning for reason in PASSED_OVER}
+    return [
+        (slug, count, meanings.get(slug, ""), ", ".join(passed.names[slug]))
+        for slug, count in passed.counts.items()
+    ]
 
 
 def _stages(report: RunReport) -> tuple[Bar, ...]:

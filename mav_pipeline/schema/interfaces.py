@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from mav_pipeline.schema import (
@@ -19,6 +19,7 @@ from mav_pipeline.schema import (
     Seams,
     WorkingSize,
 )
+from mav_pipeline.schema.passed_over import PassedOver
 
 #: From the height and width of a source frame to the size that a backend works at.
 Sizing = Callable[[int, int], WorkingSize]
@@ -26,10 +27,16 @@ Sizing = Callable[[int, int], WorkingSize]
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
-    """What lies under a source root: clips, and the version of each tar there."""
+    """What lies under a source root.
+
+    Attributes:
+        tars: version of each tar there.
+        passed_over: what was seen and not taken; of tars that an earlier plan knew, nothing.
+    """
 
     clips: Sequence[ClipRef]
     tars: Mapping[str, str]
+    passed_over: PassedOver = field(default_factory=PassedOver)
 
 
 class Source(Protocol):

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from mav_pipeline.schema.mattes import Member
+from mav_pipeline.schema.passed_over import PassedOver
 from mav_pipeline.schema.version import FORMAT, check_format
 
 STAGES = ("decode", "matting", "score", "encode", "publish")
@@ -113,6 +114,7 @@ class RunReport:
     frames_per_s: float
     stages_s: Mapping[str, float]
     reasons: Mapping[str, int] = field(default_factory=dict)
+    passed_over: PassedOver = field(default_factory=PassedOver)
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return {**asdict(self), "passed_over": self.passed_over.to_json()}

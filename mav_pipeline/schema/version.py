@@ -31,6 +31,7 @@ CHANGES: Mapping[int, tuple[str, ...]] = {
         "rows and samples have the score `mask_j`",
         "`shards.txt` and the `shardlist` of the index leave out shards without a sample, which it "
         "lists as `empty`",
+        "`run.json` counts what the source passed over, by reason",
         "FFV1 alpha is tagged as full range; its pixels are the same",
         "`evaluation/metrics.csv` has `truth_frames`, `grad_lr`, `dtssd_pairs`, `j`, `f` and `jf`; "
         "its `dtssd` counts 0 for the first frame",

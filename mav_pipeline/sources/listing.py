@@ -1,18 +1,24 @@
-"""What both sources do alike: listing a tree and its tars, guarding sizes, screening masklets."""
+"""What sources do alike: listing a tree and its tars, guarding sizes, screening masklets."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from mav_pipeline.config import SourceConfig
 from mav_pipeline.schema import ClipRef, FileRef, Masklet, Plan, Problem
 from mav_pipeline.schema.errors import ConfigError, InputError
-from mav_pipeline.sources.tar_index import TarIndex, index_tar
-from mav_pipeline.storage import Entry, Storage
+from mav_pipeline.schema.passed_over import PassingOver
+from mav_pipeline.sources.tar_index import Member, TarIndex, index_tar
+from mav_pipeline.storage import Entry, NoFile, Storage
 
 _SUFFIX = ".tar"
+#: Archives that must be unpacked: what is compressed cannot be read in place.
+_COMPRESSED = (
+    *(".tgz", ".tar.gz", ".tbz2", ".tar.bz2", ".txz", ".tar.xz", ".tar.zst", ".tar.lz4"),
+    *(".zip", ".7z", ".rar"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +65,14 @@ class Listing:
         tars: version of each tar.
         tears: the tars that are damaged, by uri.
         held: clips of tars that an earlier plan indexed and that have not changed since.
+        passing: counts what is not taken; a source adds what its layout has no place for.
     """
 
     files: tuple[Found, ...]
     tars: Mapping[str, str]
     tears: Mapping[str, Tear]
     held: tuple[ClipRef, ...]
+    passing: PassingOver
 
 
 def list_source(storage: Storage, plan: Plan | None = None) -> Listing:
@@ -73,8 +81,9 @@ def list_source(storage: Storage, plan: Plan | None = None) -> Listing:
     Raises:
         ConfigError: the root cannot be listed, or a tar cannot be read.
     """
+    passing = PassingOver()
     try:
-        entries = [entry for entry in storage.entries() if not _is_hidden(entry.name)]
+        entries = [*_shown(storage, passing)]
         packed = [entry for entry in entries if entry.name.lower().endswith(_SUFFIX)]
         tars = {_recorded(entry.name): entry.version for entry in packed}
         known = {} if plan is None else {u: v for u, v in tars.items() if plan.tars.get(u) == v}
@@ -89,14 +98,43 @@ def list_source(storage: Storage, plan: Plan | None = None) -> Listing:
     for entry, index in zip(fresh, indices, strict=True):
         tar = _loose(entry)
         members = [*index.members, *([index.torn] if index.torn else [])]
-        found = [Found(_tidy(m.name), tar.uri, m.offset, m.size, tar.version) for m in members]
+        found = [_member(tar, member) for member in members]
         shown = [file for file in found if not _is_hidden(file.name)]
         if index.damage is not None:
             is_cut = index.torn is not None and found[-1:] == shown[-1:]
             tears[tar.uri] = Tear(tar, index.damage, shown[-1].name if shown else "", is_cut)
-        files += shown
+        files += _latest([*found, *(_member(tar, link) for link in index.links)], passing)
+        for name, why in index.others:
+            passing.add(why, f"{tar.uri}/{_tidy(name)}")
     clips = () if plan is None else tuple(c for c in plan.clips() if c.files[0].uri in known)
-    return Listing(tuple(files), tars, tears, clips)
+    return Listing(tuple(files), tars, tears, clips, passing)
+
+
+def _shown(storage: Storage, passing: PassingOver) -> Iterator[Entry]:
+    """The files that a source looks at."""
+    for entry in storage.inputs():
+        if _is_hidden(entry.name):
+            passing.add("hidden", _recorded(entry.name))
+        elif isinstance(entry, NoFile):
+            passing.add(entry.why, _recorded(entry.name))
+        elif entry.name.lower().endswith(_COMPRESSED):
+            passing.add("packed", _recorded(entry.name))
+        else:
+            yield entry
+
+
+def _latest(members: Sequence[Found], passing: PassingOver) -> Iterator[Found]:
+    """The members of one tar, of each path the last: unpacking leaves that one."""
+    last = {file.name: file for file in members}
+    for file in members:
+        if _is_hidden(file.name):
+            passing.add("hidden", file.path)
+        elif last[file.name] is not file:
+            passing.add("twice", file.path)
+        elif file.name.lower().endswith((_SUFFIX, *_COMPRESSED)):
+            passing.add("packed", file.path)
+        else:
+            yield file
 
 
 def with_torn(clips: Iterable[ClipRef], listing: Listing) -> list[ClipRef]:
@@ -131,6 +169,10 @@ def _tidy(name: str) -> str:
     return _recorded("/".join(part for part in name.split("/") if part not in ("", ".")))
 
 
+def _member(tar: Found, member: Member) -> Found:
+    return Found(_tidy(member.name), tar.uri, member.offset, member.size, tar.version)
+
+
 def _loose(entry: Entry) -> Found:
     name = _recorded(entry.name)
     return Found(name, name, 0, entry.size, entry.version)
@@ -149,7 +191,7 @@ def _is_hidden(name: str) -> bool:
 def guard_bytes(refs: tuple[FileRef, ...], config: SourceConfig) -> None:
     """Raises InputError (skipped) where an input file is larger than ``source.max_bytes``."""
     for ref in refs:
-        if ref.size > config.max_bytes:
+        if config.max_bytes is not None and ref.size > config.max_bytes:
             cause = f"{ref.label} has {ref.size} bytes, source.max_bytes is {config.max_bytes}"
             raise _skipped("max_bytes", cause, ref.role)
 
@@ -158,7 +200,7 @@ def guard_frames(annotated: int, config: SourceConfig, role: str) -> None:
     """Raises InputError where nothing is annotated, or (skipped) more than ``max_frames`` are."""
     if annotated == 0:
         raise InputError("no_frames", "no frame is annotated", role=role, stage="masks")
-    if annotated > config.max_frames:
+    if config.max_frames is not None and annotated > config.max_frames:
         cause = f"{annotated} annotated frames, source.max_frames is {config.max_frames}"
         raise _skipped("max_frames", cause, role)
 

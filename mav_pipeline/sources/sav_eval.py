@@ -44,6 +44,7 @@ from mav_pipeline.schema.errors import InputError
 from mav_pipeline.schema.interfaces import Discovery, Sizing
 from mav_pipeline.sources import sav
 from mav_pipeline.sources.about import about_place, read_about
+from mav_pipeline.sources.endings import kind_of
 from mav_pipeline.sources.kind import SourceKind
 from mav_pipeline.sources.listing import (
     Tear,
@@ -96,11 +97,13 @@ class SavEval:
                 found[place].masks.append(file.ref("mask"))
             elif (place := about_place(file.path)) in clips:
                 found[place].about.append(file.ref("about"))
+            else:
+                listing.passing.add(kind_of(file.name), file.path)
         refs = [
             _ref(place[1], files, listing.tears)
             for place, files in sorted(found.items(), key=_by_id)
         ]
-        return Discovery(with_torn(refs, listing), listing.tars)
+        return Discovery(with_torn(refs, listing), listing.tars, listing.passing.result())
 
     def measure(self, ref: ClipRef) -> ClipMeasure:
         """See ``Source.measure``; counts PNGs, so an empty one counts as shown.
@@ -292,6 +295,7 @@ KIND = SourceKind(
     name="sav_eval",
     about="`JPEGImages*/` and `Annotations*/` as in SA-V val and test, DAVIS, YouTube-VOS",
     config=SavEvalConfig,
+    revision=2,
     open=SavEval,
     licence=sav.LICENCE,
     credit=sav.CREDIT,

@@ -31,9 +31,11 @@ from mav_pipeline.schema import (
 from mav_pipeline.schema.errors import InputError, in_words
 from mav_pipeline.schema.interfaces import Discovery, Sizing
 from mav_pipeline.sources import sav
+from mav_pipeline.sources.endings import VideoNames, kind_of
 from mav_pipeline.sources.kind import SourceKind
 from mav_pipeline.sources.listing import (
     Found,
+    Listing,
     Tear,
     guard_bytes,
     guard_frames,
@@ -92,21 +94,33 @@ class SavTrain:
     def discover(self, plan: Plan | None = None) -> Discovery:
         """Every video, and every annotation without one; see ``Source.discover``."""
         listing = list_source(self._storage, plan)
-        found: dict[tuple[str, str], dict[str, Found]] = {}
-        for file in listing.files:
-            folder, _, name = file.path.rpartition("/")
-            for suffix, role in _SUFFIXES.items():
-                if name.endswith(suffix):
-                    files = found.setdefault((name.removesuffix(suffix), folder), {})
-                    files[role] = file
-                    break
+        found, videos = self._sorted(listing), VideoNames(listing.files)
         clips = [
-            self._ref(video_id, files, listing.tears.get(next(iter(files.values())).uri))
+            self._ref(video_id, files, listing.tears.get(next(iter(files.values())).uri), videos)
             for (video_id, _), files in sorted(found.items())
         ]
-        return Discovery(with_torn(clips, listing), listing.tars)
+        return Discovery(with_torn(clips, listing), listing.tars, listing.passing.result())
 
-    def _ref(self, video_id: str, files: dict[str, Found], tear: Tear | None) -> ClipRef:
+    def _sorted(self, listing: Listing) -> dict[tuple[str, str], dict[str, Found]]:
+        """The files of each clip by their role, by its id and folder."""
+        clips: dict[tuple[str, str], dict[str, Found]] = {}
+        for file in listing.files:
+            folder, _, name = file.path.rpartition("/")
+            suffix = next((end for end in _SUFFIXES if _ends(name, end)), None)
+            if suffix is None:
+                listing.passing.add(kind_of(name), file.path)
+                continue
+            files, role = clips.setdefault((name[: -len(suffix)], folder), {}), _SUFFIXES[suffix]
+            if role in files:  # as .MP4 and as .mp4: the latter counts
+                listing.passing.add("twice", min(file.path, files[role].path))
+            if role not in ("video", *self._kinds):
+                listing.passing.add("not_asked", file.path)
+            files[role] = max(file, files.get(role, file), key=lambda found: found.name)
+        return clips
+
+    def _ref(
+        self, video_id: str, files: dict[str, Found], tear: Tear | None, videos: VideoNames
+    ) -> ClipRef:
         roles = ("video", *self._kinds)
         wanted = [files[role].ref(role) for role in roles if role in files]
         problem = None
@@ -118,7 +132,11 @@ class SavTrain:
             problem = torn(tear, f"{video_id} is not whole")
         elif "video" not in files:
             names = ", ".join(file.ref("").label for file in files.values())
-            problem = Problem("failed", "no_video", f"plan of video: {names} lies without its mp4")
+            cause = f"plan of video: {names} lies without its mp4"
+            if others := videos.beside(next(iter(files.values())), video_id):
+                cause = f"plan of video: {names} lies beside {', '.join(others)}, and its video "
+                cause += f"must be {video_id}.mp4: rename it, or have it rewrapped by ffmpeg"
+            problem = Problem("failed", "no_video", cause)
         elif len(wanted) == 1:
             asked = " or ".join(f"{video_id}_{kind}.json" for kind in self._kinds)
             problem = Problem("skipped", "no_annotation", f"plan of masklets: there is no {asked}")
@@ -210,6 +228,11 @@ class SavTrain:
         return masklets
 
 
+def _ends(name: str, suffix: str) -> bool:
+    """Whether a file's name ends so; a video's in any case."""
+    return (name.lower() if suffix == ".mp4" else name).endswith(suffix)
+
+
 def _parse(data: bytes, role: str) -> _Annotation:
     def bad(cause: str) -> InputError:
         return InputError("json", cause, role=role, stage="masks")
@@ -245,6 +268,7 @@ KIND = SourceKind(
     about="`{id}.mp4` beside `{id}_manual.json` / `{id}_auto.json` as in SA-V, in folders "
     "however deep",
     config=SavTrainConfig,
+    revision=2,
     open=SavTrain,
     licence=sav.LICENCE,
     credit=sav.CREDIT,

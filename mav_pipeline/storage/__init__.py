@@ -13,13 +13,14 @@ from concurrent.futures import ThreadPoolExecutor
 from mav_pipeline.storage.base import Storage, read_ref
 from mav_pipeline.storage.local import LocalStorage
 from mav_pipeline.storage.location import open_output, open_storage
-from mav_pipeline.storage.names import Entry, Upload, is_temporary, temporary_name
+from mav_pipeline.storage.names import Entry, NoFile, Upload, is_temporary, temporary_name
 from mav_pipeline.storage.s3 import S3Storage
 from mav_pipeline.storage.spool import Spool, fetch_ref
 
 __all__ = [
     "Entry",
     "LocalStorage",
+    "NoFile",
     "S3Storage",
     "Spool",
     "Storage",

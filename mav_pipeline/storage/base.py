@@ -9,7 +9,7 @@ from typing import Protocol
 
 from mav_pipeline.schema import Content, FileRef
 from mav_pipeline.schema.errors import ChangedError, InputError
-from mav_pipeline.storage.names import Entry, Upload
+from mav_pipeline.storage.names import Entry, NoFile, Upload
 
 
 class Storage(Protocol):
@@ -23,6 +23,14 @@ class Storage(Protocol):
 
     def entries(self, folder: str = "") -> Iterator[Entry]:
         """All files below ``folder``; the same order each time."""
+        ...
+
+    def inputs(self) -> Iterator[Entry | NoFile]:
+        """All files below the root, and what is no file; the same order each time.
+
+        Follows links, to folders too; each folder is gone through once. For reading only: what
+        writes here keeps to ``entries``, which no link leads out of the root.
+        """
         ...
 
     def exists(self, name: str) -> bool: ...

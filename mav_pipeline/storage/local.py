@@ -15,7 +15,8 @@ from typing import BinaryIO
 
 from mav_pipeline.schema import Content, open_content
 from mav_pipeline.schema.errors import ChangedError, OutputError
-from mav_pipeline.storage.names import Entry, Upload, temporary_name
+from mav_pipeline.storage.names import Entry, NoFile, Upload, temporary_name
+from mav_pipeline.storage.walk import walk
 
 _PLACE_ATTEMPTS = 3
 
@@ -52,6 +53,9 @@ class LocalStorage:
                 ):  # gone since the listing, or a dangling link
                     stat = entry.stat()
                     yield Entry(name, stat.st_size, str(stat.st_mtime_ns))
+
+    def inputs(self) -> Iterator[Entry | NoFile]:
+        return walk(self.root)
 
     def exists(self, name: str) -> bool:
         return (self.root / name).is_file()

@@ -19,6 +19,17 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class NoFile:
+    """What lies below a root and is no file that can be read.
+
+    ``why`` is a slug of ``schema.passed_over``: ``dangling``, ``listed``, ``special``.
+    """
+
+    name: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Upload:
     """An upload that was begun and never finished: what it was to become, and the server's id."""
 

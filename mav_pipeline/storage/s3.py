@@ -19,7 +19,7 @@ from typing import Any
 
 from mav_pipeline.schema import Content
 from mav_pipeline.schema.errors import ChangedError, OutputError
-from mav_pipeline.storage.names import Entry, Upload, temporary_name
+from mav_pipeline.storage.names import Entry, NoFile, Upload, temporary_name
 from mav_pipeline.storage.ranged import RangedFile
 from mav_pipeline.storage.s3_errors import ATTEMPTS, as_os_errors, attempts, error_code
 from mav_pipeline.storage.scratch import scratch_folder
@@ -80,6 +80,9 @@ class S3Storage:
                     name = found["Key"].removeprefix(self._prefix)
                     if not name.endswith("/"):  # the console's marker of an empty folder
                         yield Entry(name, found["Size"], found["ETag"].strip('"'))
+
+    def inputs(self) -> Iterator[Entry | NoFile]:
+        return self.entries()
 
     def exists(self, name: str) -> bool:
         return self.size(name) is not None

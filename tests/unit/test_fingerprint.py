@@ -73,8 +73,8 @@ def test_weights_and_revisions_are_keys_too() -> None:
 
 
 def run_of(run: Any, format_: int, **keys: Any) -> dict[str, Any]:
-    """The parts of a ``run.json`` that say which build it is."""
-    keys = {**run.fingerprinted(), **keys}
+    """The parts of a ``run.json`` that say which build it is, by code of today's revisions."""
+    keys = {**fingerprint.keys_of(run, {}), **keys}
     about = {"config": run.to_mapping(), "versions": {}, "keys": json.loads(json.dumps(keys))}
     return about if format_ == 1 else {"format": format_, **about}
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 import os
+import shutil
 import tarfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,6 +19,7 @@ from mav_pipeline.planning.plan import make_plan, select
 from mav_pipeline.schema import ClipRef, Plan
 from mav_pipeline.schema.errors import ConfigError
 from mav_pipeline.schema.interfaces import Discovery, Source
+from mav_pipeline.schema.passed_over import PassedOver
 from mav_pipeline.sources.registry import open_source
 from mav_pipeline.sources.sav_eval import SavEval
 from mav_pipeline.sources.sav_train import SavTrain
@@ -218,6 +221,133 @@ def test_a_tar_that_cannot_be_read_is_a_wrong_setting(tmp_path: Path, folder: Pa
 
     with pytest.raises(ConfigError, match=r"source\.root=.*: Input/output error"):
         reader(Failing(tmp_path)).discover()
+
+
+# passed over
+
+
+def passed(root: Path, **keys: Any) -> dict[str, list[str]]:
+    """The names of what is not taken, by reason."""
+    found = discover(root, **keys).passed_over
+    assert {slug: len(names) for slug, names in found.names.items()} == dict(found.counts)
+    return {slug: sorted(names) for slug, names in found.names.items()}
+
+
+def test_what_is_not_taken_is_named_by_reason(tmp_path: Path, folder: Path) -> None:
+    root = tmp_path / "in"
+    write_clip(root / "x", "a")
+    for name in ("x/notes.txt", "x/b.MOV", "x/a_auto.json", "x/cover.TIFF", "x/.DS_Store"):
+        write(root / name, b"?")
+    for name in ("sav_001.tar.gz", "more/sav_002.TGZ", "clips.zip"):
+        write(root / name, b"?")
+    (root / "gone.mp4").symlink_to("nowhere.mp4")
+    (root / "z").symlink_to("x")
+    assert passed(root) == {
+        "unknown": ["x/notes.txt"],
+        "other_video": ["x/b.MOV"],
+        "other_image": ["x/cover.TIFF"],
+        "not_asked": ["x/a_auto.json"],
+        "hidden": ["x/.DS_Store"],
+        "packed": ["clips.zip", "more/sav_002.TGZ", "sav_001.tar.gz"],
+        "dangling": ["gone.mp4"],
+        "listed": ["z"],
+    }
+    assert problems(discover(root).clips) == {"a": None}
+
+
+def test_what_is_not_taken_of_a_tar_is_named_through_it(tmp_path: Path, folder: Path) -> None:
+    files = [*members(folder / "sav_000")[:2], ("./n.txt", b"?"), ("in.tar", b"?"), ("._x", b"?")]
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        for name, data in [files[0], *files]:
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+        links = (("l.mp4", b"1", "a.mp4"), ("lost", b"2", "nowhere"), ("dev", b"3", ""))
+        for name, kind, to in links:
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = kind, to
+            tar.addfile(info)
+    write(tmp_path / "t.tar", archive.getvalue())
+    assert passed(tmp_path) == {
+        "unknown": ["t.tar/n.txt"],
+        "packed": ["t.tar/in.tar"],
+        "hidden": ["t.tar/._x"],
+        "dangling": ["t.tar/lost"],
+        "special": ["t.tar/dev"],
+        "twice": ["t.tar/a.mp4"],
+    }
+    clips = {clip.video_id: clip for clip in discover(tmp_path).clips}
+    assert problems(clips.values()) == {"a": None, "l": "no_annotation"}
+    storage = LocalStorage(tmp_path)
+    assert read_ref(storage, clips["l"].files[0]) == files[0][1]
+
+
+def test_many_are_counted_and_the_first_named(tmp_path: Path) -> None:
+    write_clip(tmp_path, "a")
+    for number in range(25):
+        write(tmp_path / f"{number:02d}.txt", b"?")
+    found = discover(tmp_path).passed_over
+    assert found.counts == {"unknown": 25}
+    assert found.names["unknown"] == tuple(f"{number:02d}.txt" for number in range(10))
+    assert str(found).endswith("09.txt, ...)")
+    assert PassedOver.from_json(json.loads(json.dumps(found.to_json()))) == found
+
+
+def test_of_images_what_the_layout_has_no_place_for_is_named(tmp_path: Path, images: Path) -> None:
+    shutil.copytree(images, tmp_path / "in")
+    for name in ("README.md", "JPEGImages/480p/bear/x.webp", "bear.mp4", "00000.png"):
+        write(tmp_path / "in" / name, b"?")
+    assert passed(tmp_path / "in", **EVAL) == {
+        "unknown": ["00000.png", "README.md"],
+        "other_image": ["JPEGImages/480p/bear/x.webp"],
+        "other_video": ["bear.mp4"],
+    }
+
+
+def test_clips_are_found_behind_links_to_folders(tmp_path: Path, folder: Path) -> None:
+    root = tmp_path / "in"
+    root.mkdir()
+    (root / "linked").symlink_to(folder)
+    clips = discover(root).clips
+    assert problems(clips) == problems(discover(folder).clips)
+    loaded = opened(root).load(clips[0], NATIVE)
+    assert stored_rgb(loaded)["rgb.mp4"] == (folder / "sav_000" / "a.mp4").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["a.MP4", "a.Mp4"])
+def test_an_mp4_is_one_in_any_case(tmp_path: Path, name: str) -> None:
+    video = write_clip(tmp_path, "a")
+    video.rename(tmp_path / name)
+    (clip,) = discover(tmp_path).clips
+    assert clip.problem is None
+    assert opened(tmp_path).load(clip, NATIVE).clip.video_id == "a"
+
+
+def test_of_two_cases_of_an_ending_the_lower_counts(tmp_path: Path, folder: Path) -> None:
+    (name, video), annotation = members(folder / "sav_000")[:2]
+    upper = (name.replace(".mp4", ".MP4"), b"?")
+    for place, files in (("x.tar", [(name, video), upper]), ("y.tar", [upper, (name, video)])):
+        write_tar(tmp_path / place / "t.tar", [*files, annotation])
+        (clip,) = discover(tmp_path / place).clips
+        assert clip.role("video")[0].name == name
+        assert passed(tmp_path / place) == {"twice": ["t.tar/a.MP4"]}
+
+
+@pytest.mark.parametrize("name", ["a.mov", "a.MKV", "a.webm", "a.avi", "a.M4V", "A.mp4"])
+def test_a_clip_lies_without_its_mp4_only_where_there_is_no_other_video(
+    tmp_path: Path, name: str
+) -> None:
+    write_clip(tmp_path, "a").rename(tmp_path / name)
+    write_clip(tmp_path, "b").unlink()
+    write_clip(tmp_path / "other", "b")
+    found = {clip.video_id: clip.problem for clip in discover(tmp_path).clips if clip.problem}
+    assert found["a"].reason == found["b"].reason == "no_video"
+    assert found["a"].message == (
+        f"plan of video: a_manual.json lies beside {name}, and its video must be a.mp4: "
+        "rename it, or have it rewrapped by ffmpeg"
+    )
+    assert found["b"].message == "plan of video: b_manual.json lies without its mp4"
 
 
 # read once

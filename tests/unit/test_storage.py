@@ -18,7 +18,9 @@ from hypothesis import strategies as st
 
 from mav_pipeline.schema.errors import ChangedError, ConfigError, InputError, OutputError
 from mav_pipeline.storage import (
+    Entry,
     LocalStorage,
+    NoFile,
     is_temporary,
     open_storage,
     read_many,
@@ -331,6 +333,57 @@ def test_entries_come_in_order_and_enter_no_linked_folder(tmp_path: Path) -> Non
     assert not any(entry.name.startswith("loop/") for entry in found)
     assert [entry.size for entry in found if entry.name == "c/d/e"] == [5]
     assert [entry.name for entry in LocalStorage(root).entries("b")] == ["b/1", "b/2"]
+
+
+def inputs(root: Path) -> tuple[list[str], dict[str, str]]:
+    """Names of the files, and why what else there is is none."""
+    found = [*LocalStorage(root).inputs()]
+    others = {entry.name: entry.why for entry in found if isinstance(entry, NoFile)}
+    return [entry.name for entry in found if isinstance(entry, Entry)], others
+
+
+def test_inputs_come_through_links_each_folder_once(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    for name in ("root/b/2", "root/a", "root/c/d/e", "elsewhere/f", "elsewhere/g/h", "one/file"):
+        write(tmp_path / name, name)
+    (root / "again").symlink_to(root / "c" / "d")
+    (root / "b" / "loop").symlink_to(root)
+    (root / "away").symlink_to("../elsewhere")
+    (root / "away_too").symlink_to("../elsewhere/g")
+    (tmp_path / "elsewhere" / "back").symlink_to(root)
+    (root / "c" / "linked").symlink_to(tmp_path / "one" / "file")
+    (root / "dangling").symlink_to(root / "nowhere")
+    (root / "round").symlink_to("round")
+    os.mkfifo(root / "pipe")
+    files, others = inputs(root)
+    assert files == ["a", "b/2", "c/d/e", "c/linked", "away/f", "away/g/h"]
+    assert others == {
+        "again": "listed",
+        "b/loop": "listed",
+        "away_too": "listed",
+        "away/back": "listed",
+        "dangling": "dangling",
+        "round": "dangling",
+        "pipe": "special",
+    }
+    sizes = {entry.name: entry.size for entry in LocalStorage(root).inputs() if "c/" in entry.name}
+    assert sizes["c/linked"] == len("one/file")
+
+
+@given(st.data())
+def test_any_links_between_folders_end_and_every_file_comes_once(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    root = tmp_path_factory.mktemp("linked")
+    folders = [root / name for name in ("a", "a/b", "a/b/c", "d", "d/e")]
+    for number, folder in enumerate(folders):
+        write(folder / "file", str(number))
+    ends = st.sampled_from([root, *folders])
+    for number, (at, to) in enumerate(data.draw(st.lists(st.tuples(ends, ends), max_size=6))):
+        (at / f"link{number}").symlink_to(to)
+    files, others = inputs(root)
+    assert files == ["a/b/c/file", "a/b/file", "a/file", "d/e/file", "d/file"]
+    assert set(others.values()) <= {"listed"}
 
 
 def test_size_and_existence_of_what_is_not_there(storage: LocalStorage) -> None:

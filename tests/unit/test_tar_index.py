@@ -7,6 +7,7 @@ import random
 import tarfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -103,12 +104,13 @@ def test_members_are_those_that_tarfile_finds(kind: int, data: st.DataObject) ->
         for parts in data.draw(st.lists(NAMES[kind], max_size=8)):
             info = tarfile.TarInfo("/".join(parts))
             info.type = data.draw(st.sampled_from([b"0", b"0", b"0", b"7", *NOT_PLAIN]))
-            info.linkname = "/".join(parts) if info.type in (b"1", b"2") else ""
+            info.linkname = "nowhere/at/all" if info.type in (b"1", b"2") else ""
             size = data.draw(st.integers(0, 30_000)) if info.type in b"07" else 0
             info.size = size
             tar.addfile(info, io.BytesIO(b"\xff" * size))
     archive = out.getvalue()
-    assert index(archive) == TarIndex(expected(archive))
+    found = index(archive)
+    assert (found.members, found.damage, found.links) == (expected(archive), None, ())
 
 
 @pytest.mark.parametrize("kind", FORMATS)
@@ -137,11 +139,72 @@ def test_of_a_name_that_comes_twice_both_are_listed() -> None:
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_folders_links_and_devices_are_ignored(kind: int) -> None:
-    others = b"".join(header(f"n{t!r}", 0, kind, t) for t in NOT_PLAIN)
+def test_folders_links_and_devices_are_no_files_and_all_but_folders_are_named(kind: int) -> None:
+    others = b"".join(header(f"n{t.decode()}", 0, kind, t) for t in NOT_PLAIN)
     plain = make([("a", b"x" * 600)], kind)
     found = index(others + plain)
-    assert found == TarIndex((Member("a", len(others) + BLOCK, 600),))
+    assert found.members == (Member("a", len(others) + BLOCK, 600),)
+    assert set(found.others) == {
+        ("n2", "dangling"),
+        ("n1", "dangling"),
+        ("n3", "special"),
+        ("n6", "special"),
+    }
+
+
+Link = tuple[str, bytes, str]
+
+
+def linked(entries: Iterable[tuple[str, bytes] | Link]) -> bytes:
+    """A tar of files (name, data) and links (name, type, where to), in that order."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for name, data, *to in entries:
+            info = tarfile.TarInfo(name)
+            if to:
+                info.type, info.linkname = data, to[0]
+            info.size = 0 if to else len(data)
+            tar.addfile(info, io.BytesIO(b"" if to else data))
+    return out.getvalue()
+
+
+HARD, SOFT = tarfile.LNKTYPE, tarfile.SYMTYPE
+
+
+@pytest.mark.parametrize(
+    ("entries", "links", "others"),
+    [
+        ([("a", b"1"), ("b", HARD, "a")], [("b", b"1")], []),
+        ([("./d/a", b"1"), ("b", HARD, "d/a"), ("c", HARD, "b")], [("b", b"1"), ("c", b"1")], []),
+        ([("a", b"old"), ("b", HARD, "a"), ("a", b"new")], [("b", b"old")], []),
+        ([("b", HARD, "a"), ("a", b"late")], [], [("b", "dangling")]),
+        ([("x/b", SOFT, "../a"), ("a", b"late")], [("x/b", b"late")], []),
+        ([("c", SOFT, "b"), ("b", SOFT, "a"), ("a", b"1")], [("c", b"1"), ("b", b"1")], []),
+        ([("d/a", b"1"), ("e", SOFT, "d"), ("f", SOFT, "./e")], [], ["e listed", "f listed"]),
+        ([("a", SOFT, "b"), ("b", SOFT, "a")], [], ["a dangling", "b dangling"]),
+        ([("a", SOFT, "../../etc/passwd"), ("b", SOFT, "/etc/passwd")], [], ["a dangling", "b d"]),
+        ([("a", SOFT, "a")], [], ["a dangling"]),
+        ([("a", HARD, "")], [], ["a dangling"]),
+    ],
+)
+def test_links_within_the_tar_are_files_and_others_are_named(
+    entries: list[Any], links: list[tuple[str, bytes]], others: list[Any]
+) -> None:
+    archive = linked(entries)
+    found = index(archive)
+    assert [(m.name, archive[m.offset : m.offset + m.size]) for m in found.links] == links
+    said = [f"{name} {why}" for name, why in found.others]
+    wanted = [one if isinstance(one, str) else " ".join(one) for one in others]
+    assert len(said) == len(wanted)
+    assert all(one.startswith(start) for one, start in zip(said, wanted, strict=True))
+
+
+def test_a_long_chain_of_links_takes_no_time() -> None:
+    count = 3000
+    chain = [(f"l{n}", SOFT, f"l{n + 1}") for n in range(count)]
+    found = index(linked([*chain, (f"l{count}", b"end")]))
+    assert len(found.links) == 40
+    assert len(found.others) == count - 40
 
 
 def test_sparse_members_are_ignored_in_every_notation() -> None:
