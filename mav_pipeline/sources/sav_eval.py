@@ -99,10 +99,8 @@ class SavEval:
                 found[place].about.append(file.ref("about"))
             else:
                 listing.passing.add(kind_of(file.name), file.path)
-        refs = [
-            _ref(place[1], files, listing.tears)
-            for place, files in sorted(found.items(), key=_by_id)
-        ]
+        ordered = sorted(found.items(), key=_by_id)
+        refs = [_ref(place[1], files, listing.tears) for place, files in ordered]
         return Discovery(with_torn(refs, listing), listing.tars, listing.passing.result())
 
     def measure(self, ref: ClipRef) -> ClipMeasure:
