@@ -1,7 +1,4 @@
-"""Decoded frames as they are shown: pictures of a stored video, alpha of an FFV1 stream.
-
-One thread, so that neither pixels nor a worker's share of the CPU depend on the machine.
-"""
+"""All frames of a stored video as they are shown, and alpha of an FFV1 stream."""
 
 from __future__ import annotations
 
@@ -9,38 +6,14 @@ import itertools
 from collections.abc import Iterator
 from fractions import Fraction
 
-import av
 import numpy as np
 
-from mav_pipeline.media.orientation import orientation
 from mav_pipeline.media.streams import open_video
 from mav_pipeline.schema import AlphaFrame, Frame
 from mav_pipeline.schema.content import Content
 from mav_pipeline.schema.errors import VideoError
 
 MIN_SIDE = 16  # pixels; FFV1 in four slices, and every backend, want an area
-
-
-def upright(frame: av.VideoFrame) -> Frame:
-    """(H, W, 3) RGB at source resolution, as displayed.
-
-    Raises:
-        VideoError: it is turned by no right angle.
-    """
-    return orientation(frame).apply(to_rgb(frame, frame.height, frame.width))
-
-
-def to_rgb(frame: av.VideoFrame, height: int, width: int) -> Frame:
-    """(height, width, 3) RGB as stored, scaled by area where the size is another."""
-    same = (height, width) == (frame.height, frame.width)
-    out = frame.reformat(
-        width=width,
-        height=height,
-        format="rgb24",
-        interpolation="BICUBIC" if same else "AREA",
-        threads=1,
-    )
-    return np.asarray(out.to_ndarray(), dtype=np.uint8)
 
 
 def video_frames(content: Content) -> Iterator[Frame]:
@@ -51,7 +24,7 @@ def video_frames(content: Content) -> Iterator[Frame]:
         OSError: it cannot be read.
     """
     with open_video(content) as video:
-        yield from map(upright, video.frames())
+        yield from map(video.rgb, video.frames())
 
 
 def decode_alpha(content: Content, start: int = 0, stop: int | None = None) -> Iterator[AlphaFrame]:

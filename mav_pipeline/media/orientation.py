@@ -64,12 +64,29 @@ class Orientation:
 AS_STORED = Orientation()
 
 
-def orientation(frame: av.VideoFrame) -> Orientation:
-    """How a decoded frame is shown.
+class Orientations:
+    """How the frames of one stream are shown, one after the other.
 
-    Raises:
-        VideoError: ``rotation``, it is turned by no right angle.
+    PyAV keeps a frame in memory whose side data was looked at, until the garbage collector comes:
+    so that is done only where the angle is another than that of the frame before.
     """
+
+    def __init__(self) -> None:
+        self._angle: int | None = None
+        self._last = AS_STORED
+
+    def of(self, frame: av.VideoFrame) -> Orientation:
+        """How a decoded frame is shown.
+
+        Raises:
+            VideoError: ``rotation``, it is turned by no right angle.
+        """
+        if frame.rotation != self._angle:
+            self._last, self._angle = _looked_up(frame), frame.rotation
+        return self._last
+
+
+def _looked_up(frame: av.VideoFrame) -> Orientation:
     side_data: Any = frame.side_data
     for kind in side_data:
         if kind.type is Type.DISPLAYMATRIX:

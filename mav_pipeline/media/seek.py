@@ -15,7 +15,6 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from mav_pipeline.media.decode import upright
 from mav_pipeline.media.streams import OpenVideo, open_video
 from mav_pipeline.schema import Frame
 from mav_pipeline.schema.content import Content
@@ -43,7 +42,7 @@ def decode_frames(content: Content, numbers: Sequence[int]) -> Iterator[Frame]:
             else enumerate(video.frames())
         ):
             if number == left[-1]:
-                yield upright(frame)
+                yield video.rgb(frame)
                 left.pop()
             if not left:
                 return

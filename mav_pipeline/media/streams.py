@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import av
+import numpy as np
 from av.container import InputContainer
 from av.stream import Disposition
 
+from mav_pipeline.media.orientation import Orientations
+from mav_pipeline.schema import Frame
 from mav_pipeline.schema.content import Content, open_content
 from mav_pipeline.schema.errors import VideoError
 
@@ -22,17 +24,17 @@ _PROBED = 5_000_000  # bytes in which ffmpeg looks for packets: its ``probesize`
 _READ_SIZE = 1 << 18  # bytes a read; each is a call of Python
 
 
-@dataclass(frozen=True, slots=True)
 class OpenVideo:
-    """A container and the one stream of it that is looked at; Any, for PyAV's types are partial."""
+    """A container and the one stream of it that is looked at.
 
-    container: InputContainer
-    stream: Any
+    Attributes:
+        container, stream, context: PyAV's; the context is the stream's decoder. Any, for PyAV's
+            types are partial.
+    """
 
-    @property
-    def context(self) -> Any:
-        """The stream's decoder."""
-        return self.stream.codec_context
+    def __init__(self, container: InputContainer, stream: Any) -> None:
+        self.container, self.stream, self.context = container, stream, stream.codec_context
+        self._orientations = Orientations()
 
     def packets(self) -> Iterator[Any]:
         """The stream's packets as they lie in the file, and an empty one that flushes."""
@@ -42,6 +44,35 @@ class OpenVideo:
         """All frames in the order in which they are shown."""
         for packet in self.packets():
             yield from packet.decode()
+
+    def shape(self, frame: av.VideoFrame) -> tuple[int, int]:
+        """Height and width of one of its frames as displayed. Raises VideoError (``rotation``)."""
+        return self._orientations.of(frame).shape(frame.height, frame.width)
+
+    def rgb(self, frame: av.VideoFrame, size: tuple[int, int] | None = None) -> Frame:
+        """One of its frames as displayed, (H, W, 3) RGB.
+
+        Args:
+            size: the height and width wanted, brought to by area; None: as they are.
+
+        Raises:
+            VideoError: ``rotation``, it is turned by no right angle.
+        """
+        lies = self._orientations.of(frame)
+        stored = (frame.height, frame.width) if size is None else lies.shape(*size)
+        return lies.apply(_rgb(frame, *stored))
+
+
+def _rgb(frame: av.VideoFrame, height: int, width: int) -> Frame:
+    same = (height, width) == (frame.height, frame.width)
+    out = frame.reformat(
+        width=width,
+        height=height,
+        format="rgb24",
+        interpolation="BICUBIC" if same else "AREA",
+        threads=1,
+    )
+    return np.asarray(out.to_ndarray(), dtype=np.uint8)
 
 
 @contextlib.contextmanager

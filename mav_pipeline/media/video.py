@@ -18,9 +18,8 @@ from typing import Any
 import av
 import numpy as np
 
-from mav_pipeline.media.decode import MIN_SIDE, to_rgb, upright
+from mav_pipeline.media.decode import MIN_SIDE
 from mav_pipeline.media.images import encode_jpeg
-from mav_pipeline.media.orientation import orientation
 from mav_pipeline.media.sizing import pad
 from mav_pipeline.media.streams import OpenVideo, open_video
 from mav_pipeline.schema import Frame, WorkingSize
@@ -115,8 +114,9 @@ def annotated_frames(
             for count, frame in _counted(video, tally, (facts.height, facts.width)):
                 if (count - 1) % facts.step == 0 and (index := next(left, None)) is not None:
                     if jpeg is not None:
-                        jpeg(index, encode_jpeg(upright(frame)))
-                    yield _at_size(frame, size)
+                        jpeg(index, encode_jpeg(video.rgb(frame)))
+                    scaled = video.rgb(frame, (size.height, size.width))
+                    yield np.ascontiguousarray(pad(scaled, size))
         tally.check(count)
         if (kept := tally.kept(count)) != len(facts.indices):
             cause = (
@@ -185,20 +185,21 @@ def _by_packets(video: OpenVideo) -> _Found | None:
     times, first = array("q"), None
     try:
         for packet in video.packets():
+            if not packet.size:
+                break
+            if not _is_ordinary(packet) or (codec == "vp9" and not _is_shown(packet)):
+                return None
             if first is None:
-                first = next(iter(packet.decode()), None)
-            if packet.size:
-                if not _is_ordinary(packet) or (codec == "vp9" and not _is_shown(packet)):
+                first = next(iter((*packet.decode(), *video.context.decode(None))), None)
+                if first is None or first.is_corrupt or first.interlaced_frame:
                     return None
-                times.append(packet.pts)
-        if first is None or first.is_corrupt or first.interlaced_frame:
-            return None
-        shape = orientation(first).shape(first.height, first.width)
+                shape = video.shape(first)
+            times.append(packet.pts)
     except (av.FFmpegError, VideoError):
         return None
     ordered = np.unique(np.asarray(times))
     whole = len(ordered) == len(times) and video.stream.frames in (0, len(times))
-    if not (whole and times[0] == ordered[0] == first.pts):
+    if first is None or not (whole and times[0] == ordered[0] == first.pts):
         return None
     return _Found(shape, len(times))
 
@@ -227,7 +228,7 @@ def _by_frames(content: Content, tally: _Tally) -> _Found:
     with open_video(content) as video:
         for count, frame in _counted(video, tally, None):
             if count == 1:
-                shape = orientation(frame).shape(frame.height, frame.width)
+                shape = video.shape(frame)
     return _Found(shape, count)
 
 
@@ -243,7 +244,7 @@ def _counted(
         if frame.is_corrupt:
             raise VideoError("corrupt", f"frame {number} is corrupt")
         if number % tally.step == 0:
-            found = orientation(frame).shape(frame.height, frame.width)
+            found = video.shape(frame)
             shape = shape or found
             if found != shape:
                 cause = f"frame {number} is {found[1]}x{found[0]}, the first {shape[1]}x{shape[0]}"
@@ -251,12 +252,6 @@ def _counted(
         yield number + 1, frame
         if tally.limit is not None and number + 1 > tally.limit:
             return
-
-
-def _at_size(frame: av.VideoFrame, size: WorkingSize) -> Frame:
-    lies = orientation(frame)
-    scaled = to_rgb(frame, *lies.shape(size.height, size.width))
-    return np.ascontiguousarray(pad(lies.apply(scaled), size))
 
 
 def _guard(width: int, height: int, max_pixels: int) -> None:
