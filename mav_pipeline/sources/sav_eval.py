@@ -70,10 +70,7 @@ class _Files:
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class SavEvalConfig(SourceConfig):
-    """``fps``: the rate, which images do not record, unless ``about/{id}.json`` does.
-
-    See ``SourceConfig`` for the rest.
-    """
+    """``fps``: the rate where ``about/{id}.json`` says none; see ``SourceConfig`` for the rest."""
 
     masklets: Literal["gt"]
     fps: Positive
