@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
-from PIL import Image
 
 from mav_pipeline.dataset.reader import StoredSample
 from mav_pipeline.dataset.sample import masks_in, read_document, rgb_frames
 from mav_pipeline.media.decode import alpha_rate, video_frames
-from mav_pipeline.media.images import encode_jpeg
+from mav_pipeline.media.images import encode_jpeg, upright_jpeg
 from mav_pipeline.schema import AlphaFrame, Content, Frame, Members, read_content
 from mav_pipeline.schema.about import ClipAbout
 
 #: A file of an export: its path, and what it holds.
 File = tuple[str, Content]
 
-_PICTURE = re.compile(r"rgb\.(\d{5,})\.(?:jpg|png)")
-_EXIF_ORIENTATION = 0x0112
+_PICTURE = re.compile(r"rgb\.(\d{5,})\.(?:jpg|png)").fullmatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +70,7 @@ class StoredClip(StoredSample):
     def jpegs(self, numbers: Sequence[int] | None = None) -> Iterator[tuple[int, bytes]]:
         """(frame number, file) of the frames of ascending ``numbers``, or of every one stored.
 
-        A stored JPEG keeps its bytes, unless it says of itself that it is to be turned.
+        A stored JPEG keeps its bytes, unless readers would differ on how it is shown.
         """
         if "rgb.mp4" in self.members:
             video = self.members["rgb.mp4"]
@@ -85,15 +82,11 @@ class StoredClip(StoredSample):
             for number, frame in frames:
                 yield number, self._jpeg(frame)
             return
-        if numbers is None:
-            found = (_PICTURE.fullmatch(name) for name in self.members)
-            numbers = sorted(int(match[1]) for match in found if match)
-        for number in numbers:
-            stored = self.members.get(f"rgb.{number:05d}.jpg")
-            data = b"" if stored is None else read_content(stored)
-            if not data or _is_turned(data):
-                data = self._jpeg(next(rgb_frames(self.members, [number])))
-            yield number, data
+        stored = {int(match[1]): name for name in self.members if (match := _PICTURE(name))}
+        for number in sorted(stored) if numbers is None else numbers:
+            if number not in stored:
+                raise ValueError(f"the sample has no RGB of frame {number}")
+            yield number, upright_jpeg(read_content(self.members[stored[number]]))
 
     def mask_images(self, masklet: str) -> Iterator[AlphaFrame]:
         """(H, W) of each annotated frame: 255 in the mask the matte was made from, else 0."""
@@ -152,12 +145,3 @@ def spans(places: Sequence[int], shown: Sequence[bool]) -> list[list[int]]:
         elif found[-1]:
             found.append([])
     return [run for run in found if run]
-
-
-def _is_turned(jpeg: bytes) -> bool:
-    """Whether its EXIF asks for a turn, which not every reader makes."""
-    try:
-        with Image.open(io.BytesIO(jpeg), formats=("JPEG",)) as image:
-            return bool(image.getexif().get(_EXIF_ORIENTATION, 1) != 1)
-    except (OSError, SyntaxError, ValueError) as error:
-        raise ValueError(f"a stored JPEG cannot be read: {error}") from error

@@ -19,10 +19,11 @@ from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.built import BuiltSet
 from mav_pipeline.dataset.manifest import decode_rows, encode_rows
 from mav_pipeline.dataset.regate import regate
+from mav_pipeline.export.clip import StoredClip
 from mav_pipeline.schema import FORMAT
 from mav_pipeline.schema.errors import ConfigError, OutputError
 from mav_pipeline.storage import LocalStorage
-from tests.exports import built, exported, names, stored
+from tests.exports import built, exported, names, soft_clip, stored
 from tests.fakes import (
     FakeBackend,
     config,
@@ -310,3 +311,19 @@ def test_export_json_says_what_it_is_of(small_set: Path, tmp_path: Path) -> None
         "index_sha256": "",
     }
     assert str(small_set) not in json.dumps(about)
+
+
+def test_a_picture_that_is_turned_by_a_tag_comes_out_turned(tmp_path: Path) -> None:
+    """Readers differ on whether they turn it; all show its mask as it is."""
+    as_stored = np.zeros((40, 60, 3), np.uint8)
+    as_stored[:20, :30] = 250
+    image, exif, buffer = Image.fromarray(as_stored), Image.Exif(), io.BytesIO()
+    exif[0x0112] = 6  # shown turned to the right
+    image.save(buffer, "JPEG", exif=exif, quality=95)
+    soft = soft_clip(60, 40, 1)
+    members = {**soft.clip.members, "rgb.00000.jpg": buffer.getvalue()}
+    del members["rgb.00000.png"]
+    ((_, data),) = StoredClip.open(members, ["manual_000"]).jpegs()
+    with Image.open(io.BytesIO(data)) as shown:
+        assert (shown.size, dict(shown.getexif())) == ((40, 60), {})
+        assert np.abs(np.asarray(shown).astype(int) - np.rot90(as_stored, -1)).max() <= 12
