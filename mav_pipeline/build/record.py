@@ -67,7 +67,8 @@ class ShardRecord:
 
     def take(self, outcome: ClipOutcome) -> None:
         """Adds what became of the next clip."""
-        self.rows += outcome.rows
+        name = self.spec.clips[self.done].own
+        self.rows += ({**row, "name": name} for row in outcome.rows)
         self.clips[outcome.status] += 1
         self.clips["samples"] += outcome.sample is not None
         self.frames += outcome.frames

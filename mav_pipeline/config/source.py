@@ -17,8 +17,9 @@ class SourceConfig:
         name: of the source, as ``sources.registry`` has it.
         root: folder that holds the clips, however deep.
         masklets: which annotations are asked for; each source says which there are.
-        include: clip ids or globs; empty means all.
+        include: clip ids, own names or globs; empty means all.
         limit: the first N clips in id order; null means all.
+        stride: every n-th annotated frame is taken, from the first on.
         max_pixels: a frame with more pixels is skipped, before it is decoded.
         max_frames: a clip with more annotated frames is skipped; null takes any.
         max_bytes: an input file with more bytes is skipped; null takes any.
@@ -30,6 +31,7 @@ class SourceConfig:
     masklets: str
     include: Texts
     limit: Count | None
+    stride: Count
     max_pixels: Count
     max_frames: Count | None
     max_bytes: Count | None

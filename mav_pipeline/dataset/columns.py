@@ -28,12 +28,22 @@ COLUMNS = (
     Column("key", _TEXT, "key of the clip's sample in its shard; the same as video_id"),
     Column("video_id", _TEXT, "id of the clip in its source"),
     Column(
+        "name",
+        _TEXT,
+        "what its source calls the clip; its id is made of that, and mostly the same",
+        since=2,
+    ),
+    Column(
         "masklet",
         _TEXT,
         "kind and object id, such as manual_003; null in the one row of a clip that failed "
         "or was skipped as a whole",
     ),
-    Column("kind", _TEXT, "who made the mask: manual, auto, or gt for image sources"),
+    Column(
+        "kind",
+        _TEXT,
+        "who made the mask: manual, auto, gt for image sources, user for your own footage",
+    ),
     Column(
         "status",
         _TEXT,

@@ -32,6 +32,7 @@ PLAN_SCHEMA = pa.schema(
         ("status", pa.string()),
         ("reason", pa.string()),
         ("message", pa.string()),
+        ("name", pa.string()),  # null where it is the id; older plans have no such column
     ]
 )
 
@@ -48,6 +49,7 @@ def to_table(plan: Plan) -> pa.Table:
             "status": clip.problem.status if clip.problem else None,
             "reason": clip.problem.reason if clip.problem else None,
             "message": clip.problem.message if clip.problem else None,
+            "name": clip.name,
         }
         for shard in plan.shards
         for clip in shard.clips
@@ -68,7 +70,8 @@ def from_table(table: pa.Table) -> Plan:
         problem = None
         if row["status"] is not None:
             problem = Problem(row["status"], row["reason"], row["message"])
-        grouped.setdefault(row["shard"], []).append(ClipRef(row["video_id"], files, problem))
+        clip = ClipRef(row["video_id"], files, problem, row.get("name"))
+        grouped.setdefault(row["shard"], []).append(clip)
     shards = (
         ShardSpec(int(name.removeprefix("mav-")), tuple(clips)) for name, clips in grouped.items()
     )

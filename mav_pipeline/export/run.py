@@ -19,9 +19,10 @@ from mav_pipeline.dataset.shard_tar import stored_samples
 from mav_pipeline.export.clip import StoredClip
 from mav_pipeline.export.layouts import EXPORT_LAYOUTS, Files
 from mav_pipeline.export.target import Target
-from mav_pipeline.planning.plan import chosen, is_safe
+from mav_pipeline.planning.plan import chosen
 from mav_pipeline.schema import Members
 from mav_pipeline.schema.errors import ConfigError, InputError, OutputError
+from mav_pipeline.schema.keys import is_safe
 
 _log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 from array import array
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import av
@@ -52,6 +52,12 @@ class VideoFacts:
     indices: tuple[int, ...]
     step: int
     annotated: int | None
+
+    def thinned(self, stride: int) -> VideoFacts:
+        """The same video with every ``stride``-th annotated frame alone."""
+        annotated = None if self.annotated is None else -(-self.annotated // stride)
+        indices, step = self.indices[::stride], self.step * stride
+        return replace(self, indices=indices, step=step, annotated=annotated)
 
 
 def probe_video(

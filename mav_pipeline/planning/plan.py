@@ -13,15 +13,9 @@ from dataclasses import replace
 from typing import Any
 
 from mav_pipeline.schema import ClipRef, FileRef, Plan, Problem, ShardSpec
+from mav_pipeline.schema.keys import is_safe
 
-#: A key of a WebDataset sample, and never a path.
-_SAFE_ID = re.compile(r"[A-Za-z0-9_-]+")
 _TWICE = "duplicate_id"
-
-
-def is_safe(video_id: str) -> bool:
-    """Whether an id may become part of a file's name."""
-    return _SAFE_ID.fullmatch(video_id) is not None
 
 
 def chosen(ids: Iterable[str], include: Sequence[str]) -> set[str]:
@@ -36,13 +30,13 @@ def select(
     """The clips to build, in id order; unsafe and repeated ids get a problem and stay.
 
     Args:
-        include: clip ids or globs; empty means all.
+        include: clip ids, own names or globs; empty means all.
         limit: the first so many of what is left.
     """
     ordered = sorted(clips, key=lambda clip: (clip.video_id, _place(clip)))
     if include:
-        named = chosen((clip.video_id for clip in ordered), include)
-        ordered = [clip for clip in ordered if clip.video_id in named]
+        named = chosen((name for clip in ordered for name in (clip.video_id, clip.own)), include)
+        ordered = [clip for clip in ordered if {clip.video_id, clip.own} & named]
     selected: list[ClipRef] = []
     for clip in ordered[:limit]:
         if clip.problem is not None and clip.problem.reason == _TWICE:

@@ -46,11 +46,21 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class ClipRef:
-    """One planned clip: its id, its files, and a problem where planning already found one."""
+    """One planned clip: its id, its files, and a problem where planning already found one.
+
+    Attributes:
+        name: what its source calls it, where its id had to be made of that; see ``own``.
+    """
 
     video_id: str
     files: tuple[FileRef, ...]
     problem: Problem | None = None
+    name: str | None = None
+
+    @property
+    def own(self) -> str:
+        """Its name in its source."""
+        return self.video_id if self.name is None else self.name
 
     def role(self, role: str) -> tuple[FileRef, ...]:
         """The files of one role, in plan order."""

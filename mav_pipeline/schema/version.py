@@ -32,6 +32,7 @@ CHANGES: Mapping[int, tuple[str, ...]] = {
         "`shards.txt` and the `shardlist` of the index leave out shards without a sample, which it "
         "lists as `empty`",
         "`run.json` counts what the source passed over, by reason",
+        "rows and `plan.parquet` have the clip's own `name`, which older sets lack",
         "FFV1 alpha is tagged as full range; its pixels are the same",
         "`evaluation/metrics.csv` has `truth_frames`, `grad_lr`, `dtssd_pairs`, `j`, `f` and `jf`; "
         "its `dtssd` counts 0 for the first frame",
@@ -40,7 +41,7 @@ CHANGES: Mapping[int, tuple[str, ...]] = {
 
 #: Keys of the configuration that came later, with what sets from before were built with, such as
 #: ``"matting.rounding": "truncate"``. A new key that is missing here has older sets refused.
-FORMER_DEFAULTS: Mapping[str, Any] = {}
+FORMER_DEFAULTS: Mapping[str, Any] = {"source.stride": 1}
 
 #: Keys that every source and every backend of format 1 was asked for, whether it used them or not.
 SHARED_IN_FORMAT_1 = frozenset(

@@ -106,8 +106,8 @@ class SavEval:
         Where a PNG holds every object, the first one's number stands for all.
         """
         guard_bytes(ref.files, self._config)
-        masks = ref.role("mask")
-        count = len({_number(file) for file in masks})
+        kept = {*sorted({_number(file) for file in ref.role("mask")})[:: self._config.stride]}
+        masks, count = [f for f in ref.role("mask") if _number(f) in kept], len(kept)
         guard_frames(count, self._config, "mask")
         first = read_png(read_ref(self._storage, masks[0]), role="mask")
         height, width = first.shape
@@ -127,7 +127,7 @@ class SavEval:
         if missing and missing != masks[-1:]:
             cause = f"annotated frames {missing[:5]} have no image"
             raise InputError("frame_count", cause, role="mask", stage="masks")
-        indices = tuple(number for number in masks if number in frames)
+        indices = tuple(number for number in masks if number in frames)[:: self._config.stride]
         guard_frames(len(indices), self._config, "mask")
         images: list[Frame] = []
         rgb: list[tuple[str, bytes]] = []

@@ -152,7 +152,7 @@ class SavTrain:
         good = [masklet for masklet in masklets if masklet.problem is None]
         return ClipMeasure(
             masklets=len(good),
-            frames=count,
+            frames=-(-count // self._config.stride),
             alpha_frames=sum(sum(masklet.visible) for masklet in good),
             pixels=height * width,
             turned_away=Counter(m.problem.reason for m in masklets if m.problem is not None),
@@ -170,6 +170,7 @@ class SavTrain:
         )
         height, width, count = video.height, video.width, len(video.indices)
         masklets = [m for a in annotations for m in self._masklets(a, height, width, count)]
+        video = video.thinned(self._config.stride)
         clip = Clip(
             video_id=ref.video_id,
             width=width,
@@ -199,29 +200,31 @@ class SavTrain:
         if max(lengths) - min(lengths) > 1:
             cause = f"the jsons annotate {' and '.join(map(str, lengths))} frames"
             raise InputError("frame_count", cause, role="auto", stage="masks")
-        guard_frames(min(lengths), self._config, annotations[0].role)
+        taken = -(-min(lengths) // self._config.stride)
+        guard_frames(taken, self._config, annotations[0].role)
         return annotations, min(lengths)
 
     def _masklets(
         self, annotation: _Annotation, height: int, width: int, count: int
     ) -> list[Masklet]:
-        """The masklets on the first ``count`` annotated frames of a video of that size."""
+        """The masklets on those of the first ``count`` annotated frames that are taken."""
         said = (annotation.height or height, annotation.width or width)
         if said != (height, width):
             cause = f"the json says {said[1]}x{said[0]}, the video is {width}x{height}"
             raise InputError("frame_size", cause, role=annotation.role, stage="masks")
-        masklets = []
+        masklets, stride = [], self._config.stride
+        frames = annotation.frames[:count:stride]
         for column, (number, bucket) in enumerate(
             zip(annotation.ids, annotation.buckets, strict=True)
         ):
             name, problem, rles = f"{annotation.role}_{number:03d}", None, []
             try:
-                for frame in annotation.frames[:count]:
+                for frame in frames:
                     rle = parse_rle(frame[column], height, width, role=annotation.role)
                     rles.append(rle)
             except InputError as error:
-                message = f"{error} (annotated frame {len(rles)})"
-                rles = [None] * count
+                message = f"{error} (annotated frame {len(rles) * stride})"
+                rles = [None] * len(frames)
                 problem = Problem("failed", error.reason, message)
             masklet = Masklet(name, number, annotation.role, tuple(rles), bucket, problem)
             masklets.append(screened(masklet, self._config))

@@ -20,8 +20,8 @@ from mav_pipeline.schema import FORMAT, SCORE_NAMES, Problem
 from tests.fakes import memory_clip
 
 CONTRACT = (
-    "key video_id masklet kind status reasons error shard width height fps environment size_bucket "
-    "frames visible_frames mean_area motion {} windows alpha_bytes seed"
+    "key video_id name masklet kind status reasons error shard width height fps environment "
+    "size_bucket frames visible_frames mean_area motion {} windows alpha_bytes seed"
 )
 PROBLEM = Problem("failed", "corrupt", "decode of video: it is")
 

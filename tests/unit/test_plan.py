@@ -31,7 +31,13 @@ FILES = st.builds(
     version=TEXTS,
 )
 PROBLEMS = st.builds(Problem, st.sampled_from(["failed", "skipped"]), TEXTS, TEXTS)
-CLIPS = st.builds(ClipRef, IDS, st.lists(FILES, max_size=3).map(tuple), st.none() | PROBLEMS)
+CLIPS = st.builds(
+    ClipRef,
+    IDS,
+    st.lists(FILES, max_size=3).map(tuple),
+    st.none() | PROBLEMS,
+    st.none() | TEXTS,
+)
 UNIQUE = st.lists(CLIPS, max_size=12, unique_by=lambda clip: clip.video_id)
 
 
@@ -98,6 +104,30 @@ def test_globs_and_ids_are_taken_before_the_limit() -> None:
     assert ids(select(clips, ["sav_?"], 2)) == ["sav_1", "sav_2"]
     assert ids(select(clips, ["sav_1"])) == ["sav_1"]
     assert select(clips, ["cat"]) == []
+
+
+def test_a_clip_is_named_by_its_id_or_by_its_own_name() -> None:
+    named = [replace(clip("a_b-c8687a08"), name="a b"), replace(clip("a_b"), name=None)]
+    for include, found in {
+        ("a b",): ["a_b-c8687a08"],
+        ("a_b-c8687a08",): ["a_b-c8687a08"],
+        ("a_b",): ["a_b"],
+        ("a b*", "a_b"): ["a_b", "a_b-c8687a08"],
+        ("a?b",): ["a_b", "a_b-c8687a08"],
+        ("b",): [],
+    }.items():
+        assert ids(select(named, include)) == found
+
+
+def test_a_plan_from_before_names_has_none() -> None:
+    plan = make_plan([replace(clip("a_b-c8687a08"), name="a b"), clip("c")], 1, {})
+    table = to_table(plan)
+    older = decode_table(encode_table(table.drop_columns(["name"])))
+    assert [(ref.name, ref.own) for ref in from_table(older).clips()] == [
+        (None, "a_b-c8687a08"),
+        (None, "c"),
+    ]
+    assert from_table(decode_table(encode_table(table))) == plan
 
 
 def test_selecting_keeps_what_discovery_found_wrong() -> None:

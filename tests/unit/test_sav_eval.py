@@ -128,6 +128,20 @@ def test_sav_val_has_one_png_an_object_on_every_fourth_frame(tmp_path: Path) -> 
         assert np.abs(frame.astype(int) - level(index)).max() <= 3
 
 
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_a_stride_thins_annotated_frames(tmp_path: Path, stride: int) -> None:
+    sav_val(tmp_path)
+    clip = load(tmp_path, stride=stride)
+    assert clip.frame_indices == (0, 4, 8)[::stride]
+    assert [masklet.rles for masklet in clip.masklets] == [
+        masklet.rles[::stride] for masklet in load(tmp_path).masklets if any(masklet.rles[::stride])
+    ]
+    found = source(tmp_path, stride=stride)
+    (ref,) = found.discover().clips
+    assert len([*found.load(ref, NATIVE).frames]) == len(clip.frame_indices)
+    assert found.measure(ref).frames == len(clip.frame_indices)
+
+
 def test_objects_of_sav_val_may_overlap(tmp_path: Path) -> None:
     write_frames(tmp_path / "JPEGImages_24fps" / "a", range(1))
     for number in (0, 1):

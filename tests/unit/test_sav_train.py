@@ -113,6 +113,43 @@ def test_hidden_files_and_folders_and_other_files_are_ignored(tmp_path: Path) ->
     assert [ref.video_id for ref in discover(tmp_path)] == ["a"]
 
 
+def test_a_stride_thins_annotated_frames_and_moves_none(tmp_path: Path) -> None:
+    masks = moving_box(8)
+    write_clip(tmp_path, "a", {0: masks, 4: [None, *masks[1:]]})
+    whole = load(tmp_path)
+    for stride in (1, 2, 3, 8, 9):
+        found = source(tmp_path, stride=stride)
+        (ref,) = found.discover().clips
+        loaded = found.load(ref, NATIVE)
+        assert loaded.clip.frame_indices == whole.frame_indices[::stride]
+        for thin, thick in zip(loaded.clip.masklets, whole.masklets, strict=True):
+            assert thin.rles == thick.rles[::stride]
+        pictured = [*loaded.frames]
+        assert len(pictured) == len(loaded.clip.frame_indices)
+        for index, frame in zip(loaded.clip.frame_indices, pictured, strict=True):
+            assert np.abs(frame.astype(int) - level(index)).max() <= 3
+        assert found.measure(ref).frames == len(pictured)
+
+
+@pytest.mark.parametrize("short", [-1, 0, 1])
+@pytest.mark.parametrize("stride", [2, 3])
+def test_a_stride_forgives_the_last_annotated_frame_and_no_other(
+    tmp_path: Path, stride: int, short: int
+) -> None:
+    write_clip(tmp_path / "a", "a", {0: moving_box(7)}, video_frames=4 * (7 - short) - 3)
+    indices = load(tmp_path / "a", stride=stride).frame_indices
+    assert indices == tuple(range(0, 28, 4))[: 7 - short][::stride]
+    write_clip(tmp_path / "b", "a", {0: moving_box(7)}, video_frames=4 * 4)
+    assert refused(tmp_path / "b", stride=stride).reason == "frame_count"
+
+
+def test_a_guard_counts_the_frames_that_a_stride_leaves(tmp_path: Path) -> None:
+    write_clip(tmp_path, "a", {0: moving_box(6)})
+    assert refused(tmp_path, max_frames=3).reason == "max_frames"
+    assert len(load(tmp_path, max_frames=3, stride=2).frame_indices) == 3
+    assert len(load(tmp_path, max_frames=None, max_bytes=None).frame_indices) == 6
+
+
 def test_a_clip_without_the_asked_annotation_is_skipped(tmp_path: Path) -> None:
     write_clip(tmp_path, "a", kind="auto")
     write(tmp_path / "b.mp4", b"")
