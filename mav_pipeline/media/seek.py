@@ -1,12 +1,14 @@
 """The wanted frames of a stored video, and few others decoded than they need.
 
-A first pass notes the time of each packet, a second one reads from the right key frame on: no more
-than one packet is in memory.
+A first pass over the packets notes their times; then each wanted frame is decoded from the key
+frame before it on. No more than one packet is in memory.
 """
 
 from __future__ import annotations
 
+import itertools
 from array import array
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,35 +20,40 @@ from numpy.typing import NDArray
 from mav_pipeline.media.streams import OpenVideo, open_video
 from mav_pipeline.schema import Frame
 from mav_pipeline.schema.content import Content
+from mav_pipeline.schema.errors import VideoError
+
+#: Containers in which a seek lands where their index says; others are read from the start.
+_SEEKABLE = frozenset({"mov", "matroska"})
 
 
 def decode_frames(content: Content, numbers: Sequence[int]) -> Iterator[Frame]:
     """The (H, W, 3) RGB frames of ascending ``numbers``: those of ``video_frames``.
 
-    Decodes from the last key frame before the first of them to the last of them, and on the way
-    leaves out what is neither wanted nor needed to predict another frame.
+    Decodes from the last key frame before each of them, and on the way leaves out what is neither
+    wanted nor needed to predict another frame.
 
     Raises:
         ValueError: the video cannot be decoded, or ends before.
         OSError: it cannot be read.
     """
-    left = list(reversed(numbers))
-    if not left:
+    if not numbers:
         return
     with open_video(content) as video:
         index = _Index.of(video)
+        if index is not None and len(index.times) > numbers[-1]:
+            reader = _Reader(content, video, index, frozenset(numbers))
+            for number in numbers:
+                yield video.rgb(reader.frame(number))
+            return
+    left = deque(numbers)
     with open_video(content) as video:
-        for number, frame in (
-            _from_key(video, index, numbers)
-            if index is not None and len(index.times) > numbers[-1]
-            else enumerate(video.frames())
-        ):
-            if number == left[-1]:
+        for number, frame in enumerate(video.frames()):
+            if number == left[0]:
                 yield video.rgb(frame)
-                left.pop()
-            if not left:
-                return
-    raise ValueError(f"the video has no frame {left[-1]}")
+                left.popleft()
+                if not left:
+                    return
+    raise VideoError("frame_count", f"the video has no frame {left[0]}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +63,13 @@ class _Index:
     Attributes:
         times: when each packet's frame is shown, in the order of the file.
         numbers: of each packet's frame.
+        places: of each frame's packet: the inverse of ``numbers``.
         keys: places of the packets of key frames.
     """
 
     times: NDArray[np.int64]
     numbers: NDArray[np.int64]
+    places: NDArray[np.int64]
     keys: NDArray[np.int64]
 
     @classmethod
@@ -70,45 +79,97 @@ class _Index:
         They do where the first packet is a key frame and the first one shown: else the decoder may
         drop what it cannot predict, and counts without it.
         """
-        times, keys, ended = array("q"), array("q"), False
+        times, keys = array("q"), array("q")
         for packet in video.packets():
             if not packet.size:
-                ended = True
-                continue
-            if ended or packet.pts is None or packet.is_discard:
+                break
+            if packet.pts is None or packet.is_discard:
                 return None
             if packet.is_keyframe:
                 keys.append(len(times))
             times.append(packet.pts)
         at = np.asarray(times)
-        ordered = np.unique(at)
-        if not (len(at) and len(ordered) == len(at) and at[0] == ordered[0] and 0 in keys[:1]):
+        places = np.argsort(at)
+        ordered = at[places]
+        told = len(at) and at[0] == ordered[0] and (np.diff(ordered) > 0).all()
+        if not told or not keys or keys[0] != 0:
             return None
-        return cls(at, np.searchsorted(ordered, at), np.asarray(keys))
+        return cls(at, np.argsort(places), places, np.asarray(keys))
 
     def start(self, number: int) -> int:
         """Place of the last packet of a key frame that is shown no later than frame ``number``."""
         return int(self.keys[self.numbers[self.keys] <= number].max())
 
+    def number(self, time: int | None) -> int:
+        """The number of the frame that is shown at ``time``, -1 where there is none."""
+        if time is None:
+            return -1
+        found = int(np.searchsorted(self.times, time, sorter=self.places))
+        return found if found < len(self.times) and self.times[self.places[found]] == time else -1
 
-def _from_key(
-    video: OpenVideo, index: _Index, wanted: Sequence[int]
-) -> Iterator[tuple[int, av.VideoFrame]]:
-    """Frames with their numbers, in order; all that are ``wanted``, and some more."""
-    start, needed = index.start(wanted[0]), frozenset(wanted)
-    ordered = np.sort(index.times)
-    for place, packet in enumerate(video.packets()):
-        if place < start:
-            continue
-        number = int(index.numbers[place]) if place < len(index.numbers) else -1
-        video.context.skip_frame = "DEFAULT" if number in needed else "NONREF"
-        for frame in packet.decode():
-            yield _number_at(ordered, frame.pts), frame
+    def place(self, time: int | None) -> int:
+        """The place of the packet whose frame is shown at ``time``, -1 where there is none."""
+        number = self.number(time)
+        return -1 if number < 0 else int(self.places[number])
 
 
-def _number_at(ordered: NDArray[np.int64], time: Any) -> int:
-    """The number of the frame that is shown at ``time``, -1 where there is none."""
-    if time is None:
-        return -1
-    place = int(np.searchsorted(ordered, time))
-    return place if place < len(ordered) and ordered[place] == time else -1
+class _Reader:
+    """Decodes the frames of ascending numbers.
+
+    Args:
+        video: open; at its end, since the index was read.
+        needed: all the numbers that will be asked for.
+    """
+
+    def __init__(
+        self, content: Content, video: OpenVideo, index: _Index, needed: frozenset[int]
+    ) -> None:
+        self._content, self._video, self._index, self._needed = content, video, index, needed
+        self._packets: Iterator[Any] = iter(())
+        self._place = -1  # of the packet that comes next; none yet
+        self._decoded = deque[av.VideoFrame]()
+
+    def frame(self, number: int) -> av.VideoFrame:
+        """The frame of that number."""
+        start = self._index.start(number)
+        if start > self._place:
+            self._packets, self._place = self._from(start), start
+            self._decoded.clear()
+        while True:
+            while self._decoded:
+                frame = self._decoded.popleft()
+                if self._index.number(frame.pts) == number:
+                    return frame
+            packet = next(self._packets, None)
+            if packet is None:
+                raise VideoError("frame_count", f"the video has no frame {number}")
+            wanted = self._index.number(packet.pts) in self._needed
+            packet.stream.codec_context.skip_frame = "DEFAULT" if wanted else "NONREF"
+            self._decoded.extend(packet.decode())
+            self._place += 1
+
+    def _from(self, start: int) -> Iterator[Any]:
+        """The packets from that place on, of a decoder that has seen none before."""
+        ahead = self._seek(start)
+        if ahead is not None:
+            return ahead
+        return self._read_up_to(start)
+
+    def _seek(self, start: int) -> Iterator[Any] | None:
+        video = self._video
+        if _SEEKABLE.isdisjoint(video.container.format.name.split(",")):
+            return None
+        try:
+            video.container.seek(int(self._index.times[start]), stream=video.stream)
+            packets = video.packets()
+            first = next(packets)
+        except av.FFmpegError:
+            return None
+        place = self._index.place(first.pts)
+        if not 0 <= place <= start:
+            return None
+        return itertools.islice(itertools.chain((first,), packets), start - place, None)
+
+    def _read_up_to(self, start: int) -> Iterator[Any]:
+        with open_video(self._content) as video:
+            yield from itertools.islice(video.packets(), start, None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import Any
 
 import av
@@ -21,6 +22,8 @@ from mav_pipeline.schema.errors import VideoError
 _DEFAULT, _HAS_PACKETS = 5_000_000, 100_000_000
 _COVER = 1  # the score of a picture that is attached: whatever else there is comes first
 _PROBED = 5_000_000  # bytes in which ffmpeg looks for packets: its ``probesize``
+#: Formats of which the scaler takes chroma as it lies, without a look at where that is.
+_DIRECT = frozenset({"yuv420p", "yuvj420p", "yuva420p", "yuv422p", "yuvj422p"})
 _READ_SIZE = 1 << 18  # bytes a read; each is a call of Python
 
 
@@ -37,8 +40,17 @@ class OpenVideo:
         self._orientations = Orientations()
 
     def packets(self) -> Iterator[Any]:
-        """The stream's packets as they lie in the file, and an empty one that flushes."""
-        return iter(self.container.demux(self.stream))
+        """The stream's packets as they lie in the file, and an empty one that flushes.
+
+        Other empty ones (a frame that is shown again, in some AVI and Ogg files) are passed over,
+        as ffmpeg does.
+        """
+        packet: Any = None
+        for packet in self.container.demux(self.stream):
+            if packet.size:
+                yield packet
+        if packet is not None:
+            yield packet
 
     def frames(self) -> Iterator[av.VideoFrame]:
         """All frames in the order in which they are shown."""
@@ -65,6 +77,8 @@ class OpenVideo:
 
 def _rgb(frame: av.VideoFrame, height: int, width: int) -> Frame:
     same = (height, width) == (frame.height, frame.width)
+    if frame.interlaced_frame or (same and frame.format.name not in _DIRECT):
+        frame = _as_ffmpeg_takes_it(frame)
     out = frame.reformat(
         width=width,
         height=height,
@@ -73,6 +87,24 @@ def _rgb(frame: av.VideoFrame, height: int, width: int) -> Frame:
         threads=1,
     )
     return np.asarray(out.to_ndarray(), dtype=np.uint8)
+
+
+def _as_ffmpeg_takes_it(frame: av.VideoFrame) -> av.VideoFrame:
+    """The frame without its word on fields and on where chroma lies.
+
+    ffmpeg heeds neither unless told to; the scaler alone would scale each field by itself, and
+    shift chroma by up to a pixel.
+    """
+    graph = av.filter.Graph()
+    graph.threads = 1
+    source = graph.add_buffer(
+        width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1)
+    )
+    plain = graph.add("setparams", "field_mode=prog:chroma_location=unspecified")
+    graph.link_nodes(source, plain, graph.add("buffersink")).configure()
+    graph.push(frame)
+    pulled: Any = graph.pull()
+    return pulled  # type: ignore[no-any-return]
 
 
 @contextlib.contextmanager
