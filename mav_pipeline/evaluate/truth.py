@@ -18,6 +18,7 @@ from mav_pipeline.config import EvaluateConfig
 from mav_pipeline.evaluate.truth_file import decode_truth
 from mav_pipeline.schema import AlphaFrame
 from mav_pipeline.schema.errors import ConfigError, TruthError
+from mav_pipeline.schema.keys import safe_key
 from mav_pipeline.schema.registry import Registry
 from mav_pipeline.storage import Storage, open_storage
 
@@ -52,12 +53,13 @@ class TruthLayout:
         if match is None:
             return None
         parts = match.groupdict()
-        own, above = parts["clip"], [*filter(None, (parts.get("above") or "").split("/"))]
+        *above, own = f"{parts.get('above') or ''}{parts['clip']}".split("/")
         # A set's keys are unique, so clips of two folders may have got these in front.
-        names = [own] + ["_".join((*above[at:], own)) for at in range(len(above))]
+        full = [(*above[at:], own) for at in range(len(above) + 1)]
+        keys = dict.fromkeys(safe_key(by.join(name)) for name in full for by in "_/")
         before, after = path[: match.start("frame")], path[match.end("frame") :]
         item = self._object(parts)
-        return TruthFile(parts["folder"], tuple(names), item, before, parts["frame"], after)
+        return TruthFile(parts["folder"], tuple(keys), item, before, parts["frame"], after)
 
     def _object(self, parts: Mapping[str, str]) -> str:
         if self.objects == "id":
@@ -71,11 +73,11 @@ class TruthFile:
 
     Attributes:
         folder: of its clip.
-        names: keys that its clip may have in a set.
+        keys: that its clip may have in a set.
     """
 
     folder: str
-    names: Sequence[str]
+    keys: Sequence[str]
     object: str
     before: str
     frame: str
@@ -169,8 +171,8 @@ class Truth:
         self._folders: dict[str, list[str]] = defaultdict(list)
         for file in self._files(""):
             if file.folder not in self._objects:
-                for name in file.names:
-                    self._folders[name].append(file.folder)
+                for key in file.keys:
+                    self._folders[key].append(file.folder)
             self._objects[file.folder].add(file.object)
 
     @classmethod

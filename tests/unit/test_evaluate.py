@@ -33,6 +33,7 @@ from mav_pipeline.evaluate.truth_file import decode_truth
 from mav_pipeline.media.images import encode_png
 from mav_pipeline.schema import Sample
 from mav_pipeline.schema.errors import ConfigError, OutputError, TruthError
+from mav_pipeline.schema.keys import safe_key
 from mav_pipeline.storage import LocalStorage
 from tests.fakes import FakeBackend, build_set, config, moving_box, write, write_clip
 
@@ -405,6 +406,16 @@ def test_truth_of_one_name_in_two_folders_is_not_guessed_at(films: Path, tmp_pat
     assert f"any of {MOTION}/0005/pha, {STATIC}/0005/pha; name a folder" in what
     assert result.coverage["not_compared"] == 2
     assert named(evaluated(films, truth / MOTION, "youtubematte")) == ["0005/manual_000"]
+
+
+def test_a_clip_with_any_name_is_known_by_the_key_made_of_it(films: Path, tmp_path: Path) -> None:
+    source, root = tmp_path / "in", tmp_path / "out"
+    for name in ("Straße 1.2", "sub set/a"):
+        write_clip(source, safe_key(name))
+    build_set(config({"source.root": str(source), "output.root": str(root)}))
+    truth = pha(tmp_path / "truth", films, "sub set/a", "sub set/Straße 1.2", "other/a")
+    result = evaluated(root, truth, "youtubematte")
+    assert {name.rpartition("-")[0] for name in named(result)} == {"Stra_e_1_2", "sub_set_a"}
 
 
 def test_two_files_of_one_frame_are_not_guessed_at(films: Path, tmp_path: Path) -> None:
