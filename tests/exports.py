@@ -101,6 +101,7 @@ def soft_clip(height: int, width: int, frames: int = 3) -> SoftClip:
         mask=tuple(rle(alpha > 127) if alpha.any() else None for alpha in alphas),
         scores={},
         visible=tuple(bool(alpha.any()) for alpha in alphas),
+        annotated=(True,) * len(alphas),
     )
     document = SampleDocument(
         format=FORMAT,

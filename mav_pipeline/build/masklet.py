@@ -42,7 +42,7 @@ class MaskletFinisher:
         self._scorer = Scorer(full=config.quality.scores == "full")
         self._empty = np.zeros((clip.height, clip.width), np.uint8)
         self._next = 0
-        self._notes: dict[str, None] = {}
+        self._notes = dict.fromkeys(masklet.notes)
 
     def add(self, matte: Matte, frames: Sequence[Frame] | None) -> None:
         """Encodes and scores a block, after transparent frames up to its start.

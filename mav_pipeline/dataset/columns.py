@@ -61,11 +61,24 @@ COLUMNS = (
     Column("fps", _NUMBER, "frame rate of the source video, not of the annotated frames"),
     Column("environment", _TEXT, "the annotators' Indoor or Outdoor, where they gave one"),
     Column("size_bucket", _TEXT, "the annotators' small, medium or large, where they gave one"),
-    Column("frames", _WHOLE, "annotated frames of the clip, and frames of an alpha stream"),
+    Column("frames", _WHOLE, "frames of the clip that an alpha stream has"),
     Column(
         "visible_frames",
         _WHOLE,
         "of these, frames on which the masklet has a mask; elsewhere alpha is 0",
+    ),
+    Column(
+        "annotated_frames",
+        _WHOLE,
+        "frames on which somebody looked for the object; on the others it may be there unseen",
+        since=2,
+    ),
+    Column("annotated_run", _WHOLE, "how many of these follow one another at the most", since=2),
+    Column(
+        "void_pixels",
+        _LONG,
+        "pixels of its mask images that were left out as void; null where masks are no images",
+        since=2,
     ),
     Column(
         "mean_area", _NUMBER, "share of the frame that the mask covers, mean over visible frames"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -45,8 +46,16 @@ def masklet_row(clip: Clip, masklet: Masklet, shard: str, values: Mapping[str, A
         "size_bucket": masklet.size_bucket,
         "frames": len(clip.frame_indices),
         "visible_frames": sum(masklet.visible),
+        "annotated_frames": sum(masklet.looked_for),
+        "annotated_run": longest_run(masklet.looked_for),
+        "void_pixels": masklet.void_pixels,
         **values,
     }
+
+
+def longest_run(flags: Iterable[bool]) -> int:
+    """How many follow one another at the most."""
+    return max((sum(1 for _ in run) for flag, run in itertools.groupby(flags) if flag), default=0)
 
 
 def problem_values(problem: Problem) -> dict[str, Any]:

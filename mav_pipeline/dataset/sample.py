@@ -116,6 +116,7 @@ def _document(item: StoredMasklet, format_: int) -> MaskletDocument:
         mask=tuple(r and rle_json(r.height, r.width, r.counts) for r in masklet.rles),
         scores={name: scores[name] for name in scores if SCORE[name].since <= format_},
         visible=masklet.visible,
+        annotated=masklet.looked_for,
     )
 
 

@@ -104,14 +104,15 @@ class _Comparison:
         name, indices, size = f"{sample.key}/{masklet.name}", document.frame_indices, document.shape
         metrics, shape, blank = MetricSums(), Shape(), True
         frames = sample.alpha(masklet.name)
+        looked = masklet.annotated  # elsewhere no alpha was made, whatever the truth is
         for place, (index, alpha) in enumerate(zip(indices, frames, strict=True)):
-            if (path := files.path(index)) is not None:
+            if looked[place] and (path := files.path(index)) is not None:
                 truth = self.truth.read(path, size)
                 metrics.add(place, alpha, truth)
                 shape.add(place, truth)
                 blank = blank and not alpha.any()
-        if missing := len(indices) - metrics.frames:
-            self.problem("frames_missing", name, f"{missing} of {len(indices)} have no truth")
+        if missing := sum(looked) - metrics.frames:
+            self.problem("frames_missing", name, f"{missing} of {sum(looked)} have no truth")
         if metrics.frames and not shape.frames:
             self.problem("empty_truth", name, f"0 on all of {metrics.frames} frames")
         if not shape.frames:

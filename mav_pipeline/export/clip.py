@@ -113,8 +113,8 @@ class StoredClip(StoredSample):
         return self.document.masklet(masklet).visible
 
     def annotated(self, masklet: str) -> Sequence[bool]:
-        """Whether anybody looked for it on each annotated frame; most often they did on all."""
-        return (True,) * len(self.indices)
+        """Whether anybody looked for it on each frame; most often they did on all."""
+        return self.document.masklet(masklet).annotated
 
     def area(self, masklet: str) -> float:
         """Pixels of its mask, mean over the frames on which it is seen."""

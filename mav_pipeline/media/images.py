@@ -85,17 +85,22 @@ def decode_image(data: bytes, check: Callable[[int, int], None] | None = None) -
         return np.ascontiguousarray(orientation_of(image).apply(picture))
 
 
-def upright_size(data: bytes) -> tuple[int, int]:
-    """(H, W) of a JPEG or PNG file as it is shown. Raises ValueError where it is neither."""
+def upright_size(data: bytes, check: Callable[[int, int], None] | None = None) -> tuple[int, int]:
+    """(H, W) of a JPEG or PNG file as it is shown; see ``decode_image``."""
     with open_image(data) as image:
+        if check is not None:
+            check(image.height, image.width)
         return orientation_of(image).shape(image.height, image.width)
 
 
-def upright_jpeg(data: bytes) -> bytes:
+def upright_jpeg(data: bytes, frame: Frame | None = None) -> bytes:
     """A JPEG file that every reader shows as ``decode_image`` does.
 
     The same bytes, unless they are no JPEG, or one that is turned by a tag or holds inks: readers
     differ on those.
+
+    Args:
+        frame: what ``data`` was decoded to, where that was done.
 
     Raises:
         ValueError: it is no image, or damaged.
@@ -103,7 +108,9 @@ def upright_jpeg(data: bytes) -> bytes:
     with open_image(data) as image:
         is_plain = image.format != "PNG" and image.mode in ("L", "RGB")
         is_plain = is_plain and orientation_of(image) == AS_STORED
-    return data if is_plain else encode_jpeg(decode_image(data))
+    if is_plain:
+        return data
+    return encode_jpeg(decode_image(data) if frame is None else frame)
 
 
 def format_of_image(data: bytes) -> Literal["jpg", "png"]:

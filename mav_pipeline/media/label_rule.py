@@ -17,10 +17,10 @@ of one object. What it holds is decided once for all of it, never picture by pic
 - Opacity decides where all that can be seen has one colour: the mask is what is opaque.
 
 ``labels=ids`` takes values as they are, ``labels=binary`` cuts whatever there is. A binary mask is
-cut at one half, 128 of 255, as VideoMaMa's reference does; one whose single value is darker is in
-where it is not 0. Images of different depth are brought to the deepest; 16 bits without a value
-above 255 are read as 8. A number as ``void`` is out, whatever the sequence holds. What cannot be
-told is refused by name.
+cut at one half, 128 of 255, as VideoMaMa's reference does; where no value is above that and they
+are no steps, all that is not 0 is in, as for SAM 2's readers. Of palettes, too, all but 0 is in.
+Images of different depth are brought to the deepest; 16 bits without a value above 255 are read as
+8. A number as ``void`` is out, whatever the sequence holds. What cannot be told is refused by name.
 """
 
 from __future__ import annotations
@@ -37,8 +37,7 @@ Void = int | Literal["auto"] | None
 
 VOID = 255  # of palettes, as in PASCAL VOC and DAVIS
 _HALF = 127  # of 255
-_WAYS = "say source.labels=ids or binary"
-_ALONE = "a folder of one object must hold masks, in or out"
+_IDS = "source.labels=ids takes values as they are"
 _BINARY = "source.labels=binary takes what is bright"
 
 
@@ -86,20 +85,19 @@ def decide(survey: Survey, rule: LabelRule, one: bool) -> Reading | str | None:
         if binary:
             return _of_palettes(survey, rule, void)
         if len(survey.forms) > 1:
-            return f"images of {_and(survey.forms)} lie in one folder; {_WAYS}"
+            kinds = " and ".join(sorted(survey.forms))
+            return f"images of {kinds} lie in one folder; {_BINARY}"
         return Reading("ids", "index", void=void)
     if "colour" in survey.forms and not binary:
         return _of_colours(survey, rule)
     return _of_grays(survey, rule, one, void)
 
 
-def _of_palettes(survey: Survey, rule: LabelRule, void: int | None) -> Reading | str:
-    """Binary palettes: in is every index but 0."""
+def _of_palettes(survey: Survey, rule: LabelRule, void: int | None) -> Reading:
+    """Binary palettes: in is every index but 0, and void where there is another."""
     found = set(np.flatnonzero(survey.indices).tolist()) - {0}
     if rule.void == "auto" and found != {VOID}:
         void = VOID
-    if rule.labels != "binary" and len(found - {void}) > 1:
-        return f"palettes hold the labels {_listed(sorted(found - {void}))}; {_ALONE}"
     return Reading("binary", "index", nonzero=True, void=void)
 
 
@@ -124,32 +122,20 @@ def _of_grays(survey: Survey, rule: LabelRule, one: bool, void: int | None) -> R
     values = np.flatnonzero(tally.pixels)
     values = values[(values > 0) & (values != void)]
     largest = int(values.max(initial=0))
-    is_bright, is_single = 2 * largest > top, len(values) <= 1
-    cut = Reading("binary", "gray", nonzero=is_single and not is_bright, narrow=narrow, void=void)
-    if one or rule.labels == "binary" or (rule.labels == "auto" and survey.lossy):
-        if is_single or is_bright or survey.lossy:
-            return cut
-        what = f"masks hold {_listed(values.tolist())} of {top}, nothing above one half"
-        return f"{what}; {_ALONE if one else _WAYS}"
+    inner = values[:-1]
+    steps = int((tally.between[inner] > tally.amid[inner]).sum())
+    is_bright, is_soft = 2 * largest > top, 2 * steps > len(inner)
     ids = Reading("ids", "gray", top=top, narrow=narrow, void=void)
     if survey.forms == {"palette"}:
         ids = Reading("ids", "index", void=void)
-    if rule.labels == "ids":
+    if rule.labels == "ids" and not one:
         return ids
-    if is_single:
-        return cut if largest in (0, top) and ids.by == "gray" else ids
-    inner = values[:-1]
-    steps = int((tally.between[inner] > tally.amid[inner]).sum())
-    if steps * 2 <= len(inner):
-        return ids
-    if is_bright:
+    is_dim = not (is_bright or survey.lossy)
+    cut = Reading("binary", "gray", nonzero=is_dim, narrow=narrow, void=void)
+    if is_soft and is_dim:
+        what = f"masks hold {len(values)} values, most on edges, the largest {largest} of {top}"
+        return f"{what}; {_IDS}"
+    if one or rule.labels == "binary" or is_soft or survey.lossy:
         return cut
-    return f"masks hold {len(values)} values, up to {largest} of {top}, most on edges; {_WAYS}"
-
-
-def _listed(values: list[int]) -> str:
-    return ", ".join(map(str, values[:4])) + (" ..." if len(values) > 4 else "")
-
-
-def _and(forms: set[str]) -> str:
-    return " and ".join(sorted(forms))
+    is_white = largest in (0, top) and len(inner) == 0 and ids.by == "gray"
+    return cut if is_white else ids

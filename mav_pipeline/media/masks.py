@@ -1,4 +1,4 @@
-"""Binary masks: COCO run lengths and PNGs, checked before anything decodes them.
+"""Binary masks as COCO run lengths, checked before anything decodes them.
 
 pycocotools 2.0.11 decodes run lengths that sum short into uninitialised memory, so the sum is
 checked here first.
@@ -6,14 +6,12 @@ checked here first.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 from pycocotools import mask as coco
 
 from mav_pipeline.media.sizing import pad
@@ -128,22 +126,6 @@ def at_size(mask: Mask, size: WorkingSize) -> Mask:
         )
         mask = np.asarray(share > 127)
     return pad(mask.view(np.uint8), size).view(np.bool_)
-
-
-def read_png(data: bytes, *, role: str) -> NDArray[np.uint8]:
-    """Labels of an annotation PNG: (H, W) palette or gray values, not colours.
-
-    Raises:
-        InputError: not a PNG, or one of colours.
-    """
-    try:
-        with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
-            if image.mode not in ("P", "L", "1", "I;16"):
-                cause = f"an annotation PNG has mode {image.mode}; palette or gray is wanted"
-                raise _bad("mask_mode", cause, role)
-            return np.asarray(image.convert("L") if image.mode == "1" else image).astype(np.uint8)
-    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
-        raise _bad("mask_png", f"an annotation PNG cannot be decoded: {error}", role) from error
 
 
 def visible_spans(visible: Sequence[bool], join: int = 0) -> list[tuple[int, int]]:

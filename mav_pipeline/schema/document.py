@@ -21,6 +21,8 @@ class MaskletDocument:
         mask: of each annotated frame, COCO run lengths as json has them, or None; not yet parsed.
         scores: by name; a score that the set's format lacks is not in it.
         visible: of each annotated frame, whether the object is seen.
+        annotated: of each, whether anybody looked for the object. Where nobody did, it may be there
+            and not be seen, and alpha is no training target unless the backend tracks objects.
     """
 
     name: str
@@ -30,6 +32,7 @@ class MaskletDocument:
     mask: tuple[Any, ...]
     scores: Mapping[str, float | None]
     visible: tuple[bool, ...]
+    annotated: tuple[bool, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +103,7 @@ class SampleDocument:
             raise ValueError(f"the json is not that of a sample: {error!r}") from error
         count = len(found.frame_indices)
         for masklet in found.masklets:
-            lengths = {len(masklet.visible), len(masklet.mask)}
+            lengths = {len(masklet.visible), len(masklet.mask), len(masklet.annotated)}
             if lengths != {count}:
                 what = f"masks of {sorted(lengths)} frames, of {count}"
                 raise ValueError(f"the json is not that of a sample: {masklet.name} has {what}")
@@ -128,6 +131,7 @@ def rle_json(height: int, width: int, counts: bytes) -> dict[str, Any]:
 
 def _masklet(entry: Mapping[str, Any]) -> MaskletDocument:
     mask: Sequence[Any] = entry["mask"]
+    everywhere = [True] * len(mask)  # sets from before the key are annotated on every frame
     return MaskletDocument(
         name=str(entry["name"]),
         id=int(entry["id"]),
@@ -136,4 +140,5 @@ def _masklet(entry: Mapping[str, Any]) -> MaskletDocument:
         mask=tuple(mask),
         scores=dict(entry["scores"]),
         visible=tuple(entry["visible"]),
+        annotated=tuple(entry.get("annotated", everywhere)),
     )

@@ -55,6 +55,8 @@ class Masklet:
         problem: why it must not be matted (empty, speck, broken RLE).
         annotated: one a frame too: whether anybody looked for the object there; None where that is
             every frame. It is invisible where nobody did.
+        void_pixels: of the mask images it was read from, left out as no object's; None where its
+            masks are no images.
     """
 
     name: str
@@ -64,10 +66,21 @@ class Masklet:
     size_bucket: str | None = None
     problem: Problem | None = None
     annotated: tuple[bool, ...] | None = None
+    void_pixels: int | None = None
 
     @property
     def visible(self) -> tuple[bool, ...]:
         return tuple(rle is not None for rle in self.rles)
+
+    @property
+    def looked_for(self) -> tuple[bool, ...]:
+        """``annotated``, of every frame."""
+        return (True,) * len(self.rles) if self.annotated is None else self.annotated
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Slugs that its row shall have beside its verdict's reasons."""
+        return () if all(self.looked_for) else ("partly_annotated",)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,8 @@ REASONS = (
     Reason("no_video", "input", "masks lie without a video or frames", "add what is missing"),
     Reason("no_annotation", "choice", "the masks asked for are not there", "source.masklets=..."),
     Reason("frame_name", "input", "an image is not named by frame and object number", "rename it"),
+    Reason("two_files", "input", "two files or folders could be meant", "remove one of them"),
+    Reason("frame_shift", "input", "masks are numbered off their frames", "rename them"),
     Reason("torn_tar", "input", "its tar is damaged, or clips of it may be missing", _REPAIR),
     # reading
     Reason("missing", "input", "a file is gone since the plan was made", "put it back"),
@@ -57,8 +59,8 @@ REASONS = (
     Reason("rle_sum", "input", "run lengths do not sum to the frame's pixels", _REPAIR),
     Reason("mask_png", "input", "a mask image cannot be decoded", _REPAIR),
     Reason("mask_labels", "input", "what mask images hold cannot be told", "source.labels=..."),
-    Reason("mask_mode", "input", "an annotation PNG is neither palette nor gray", _REPAIR),
-    Reason("mask_size", "input", "an annotation PNG is of another size than its frame", _REPAIR),
+    Reason("mask_size", "input", "a mask image is of another size than its frame", _REPAIR),
+    Reason("partly_annotated", "note", "on some frames nobody looked for the object", "none"),
     # guards
     Reason("max_pixels", "choice", "its frames are too large", "raise source.max_pixels"),
     Reason("max_frames", "choice", "too many frames are annotated", "raise source.max_frames"),

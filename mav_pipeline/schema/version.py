@@ -34,6 +34,10 @@ CHANGES: Mapping[int, tuple[str, ...]] = {
         "`run.json` counts what the source passed over, by reason",
         "rows and `plan.parquet` have the clip's own `name`, which older sets lack",
         "FFV1 alpha is tagged as full range; its pixels are the same",
+        "rows say `annotated_frames`, `annotated_run` and `void_pixels`, samples `annotated`: "
+        "where somebody looked for the object; in older sets that is every frame",
+        "`source.labels` and `source.void` of sources whose masks are images; older sets were read "
+        "picture by picture",
         "`evaluation/metrics.csv` has `truth_frames`, `grad_lr`, `dtssd_pairs`, `j`, `f` and `jf`; "
         "its `dtssd` counts 0 for the first frame",
     ),
@@ -41,7 +45,11 @@ CHANGES: Mapping[int, tuple[str, ...]] = {
 
 #: Keys of the configuration that came later, with what sets from before were built with, such as
 #: ``"matting.rounding": "truncate"``. A new key that is missing here has older sets refused.
-FORMER_DEFAULTS: Mapping[str, Any] = {"source.stride": 1}
+FORMER_DEFAULTS: Mapping[str, Any] = {
+    "source.stride": 1,
+    "source.labels": "auto",
+    "source.void": "auto",
+}
 
 #: Keys that every source and every backend of format 1 was asked for, whether it used them or not.
 SHARED_IN_FORMAT_1 = frozenset(

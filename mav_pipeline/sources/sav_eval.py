@@ -1,79 +1,76 @@
-"""SA-V val and test, DAVIS, YouTube-VOS: frames as JPEG or PNG, masks as PNG.
+"""SA-V val and test, DAVIS, YouTube-VOS: frames as JPEG or PNG, masks as PNG or JPEG.
 
-    JPEGImages*/<any>/{id}/00000.jpg
-    Annotations*/<any>/{id}/{object}/00000.png    one binary PNG an object (objects overlap), or
-    Annotations*/<any>/{id}/00000.png             one palette PNG; or gray 0 and 255, one object
-
-A frame's number is its file's name; annotated frames are those with an annotation. What an export
-of ``mav export`` says of a clip beside its files (``about/{id}.json``) is taken up.
+Which files are a clip's says ``image_layout``, what masks mean ``media.label_rule``. A frame's
+number is its file's name. What ``mav export`` says of a clip beside its files
+(``about/{id}.json``) is taken up. Pass one reads the masks to run lengths, pass two the frames.
 """
 
 from __future__ import annotations
 
-import io
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass as plain_dataclass
-from dataclasses import field
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 from pydantic.dataclasses import dataclass
 
-from mav_pipeline.config import Rgb, SourceConfig
+from mav_pipeline.config import Rgb
 from mav_pipeline.config.types import STRICT, Positive
-from mav_pipeline.media.decode import MIN_SIDE
-from mav_pipeline.media.images import encode_jpeg
-from mav_pipeline.media.masks import encode_rle, read_png
-from mav_pipeline.media.sizing import scale
+from mav_pipeline.media.labels import MaskObjects, read_objects
+from mav_pipeline.media.mask_images import MaskImage, read_mask
 from mav_pipeline.schema import (
     Clip,
     ClipMeasure,
     ClipRef,
     FileRef,
-    Frame,
     LoadedClip,
     Masklet,
     Plan,
     Problem,
     Rle,
 )
+from mav_pipeline.schema.about import ClipAbout
 from mav_pipeline.schema.errors import InputError
 from mav_pipeline.schema.interfaces import Discovery, Sizing
 from mav_pipeline.sources import sav
-from mav_pipeline.sources.about import about_place, read_about
-from mav_pipeline.sources.endings import kind_of
+from mav_pipeline.sources.about import read_about
+from mav_pipeline.sources.annotated import clip_frames
+from mav_pipeline.sources.image_frames import image_frames, image_shape
+from mav_pipeline.sources.image_layout import image_clips, number_of, owner_of
 from mav_pipeline.sources.kind import SourceKind
 from mav_pipeline.sources.listing import (
-    Tear,
     guard_bytes,
     guard_frames,
-    guard_pixels,
     list_source,
     screened,
-    torn,
     with_torn,
 )
+from mav_pipeline.sources.mask_images import MaskImagesConfig
+from mav_pipeline.sources.rgb import RgbImages
 from mav_pipeline.storage import Storage, read_ref
-
-_VOID = 255  # palette label of pixels that no object owns
-
-
-@plain_dataclass(slots=True)
-class _Files:
-    frames: list[FileRef] = field(default_factory=list)
-    masks: list[FileRef] = field(default_factory=list)
-    about: list[FileRef] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
-class SavEvalConfig(SourceConfig):
-    """``fps``: the rate where ``about/{id}.json`` says none; see ``SourceConfig`` for the rest."""
+class SavEvalConfig(MaskImagesConfig):
+    """``fps``: where ``about/{id}.json`` says none; see ``MaskImagesConfig`` for the rest."""
 
     masklets: Literal["gt"]
     fps: Positive
+
+
+@plain_dataclass(frozen=True, slots=True)
+class _Numbered:
+    """A clip's files by the numbers in their names.
+
+    Attributes:
+        frames: by frame number.
+        masks: by object and frame number; of label images the object is None.
+        indices: frame numbers of the clip, ascending.
+    """
+
+    frames: dict[int, FileRef]
+    masks: dict[int | None, dict[int, FileRef]]
+    indices: tuple[int, ...]
 
 
 class SavEval:
@@ -85,213 +82,163 @@ class SavEval:
     def discover(self, plan: Plan | None = None) -> Discovery:
         """Pairs frame and annotation folders of the same place; see ``Source.discover``."""
         listing = list_source(self._storage, plan)
-        found: dict[tuple[str, str], _Files] = defaultdict(_Files)
-        clips = {place for file in listing.files if (place := _frame_place(file.path))}
-        for file in listing.files:
-            if place := _frame_place(file.path):
-                found[place].frames.append(file.ref("frame"))
-            elif place := _mask_place(file.path, clips):
-                found[place].masks.append(file.ref("mask"))
-            elif (place := about_place(file.path)) in clips:
-                found[place].about.append(file.ref("about"))
-            else:
-                listing.passing.add(kind_of(file.name), file.path)
-        ordered = sorted(found.items(), key=_by_id)
-        refs = [_ref(place[1], files, listing.tears) for place, files in ordered]
-        return Discovery(with_torn(refs, listing), listing.tars, listing.passing.result())
+        clips = with_torn(image_clips(listing), listing)
+        return Discovery(clips, listing.tars, listing.passing.result())
 
     def measure(self, ref: ClipRef) -> ClipMeasure:
-        """See ``Source.measure``; counts PNGs, so an empty one counts as shown.
+        """See ``Source.measure``; counts mask images, so an empty one counts as shown.
 
-        Where a PNG holds every object, the first one's number stands for all.
+        Where an image holds the labels of all, those of the first stand for the clip.
         """
-        guard_bytes(ref.files, self._config)
-        kept = {*sorted({_number(file) for file in ref.role("mask")})[:: self._config.stride]}
-        masks, count = [f for f in ref.role("mask") if _number(f) in kept], len(kept)
-        guard_frames(count, self._config, "mask")
-        first = read_png(read_ref(self._storage, masks[0]), role="mask")
-        height, width = first.shape
-        guard_pixels(height, width, self._config, "mask")
-        owners = {_object(file, ref.video_id) for file in masks}
-        if owners == {None}:
-            objects = max(1, len({label for label, _ in _objects(first, None)} - {_VOID}))
-            return ClipMeasure(objects, count, objects * count, first.size)
-        return ClipMeasure(len(owners), count, len(masks), first.size)
+        files = self._numbered(ref, read_about(self._storage, ref))
+        refs = next(refs for refs in files.masks.values() if refs)
+        image = self._mask(refs[min(refs)])
+        height, width = image.shape
+        count = sum(map(len, files.masks.values()))
+        objects = len(files.masks)
+        if None in files.masks:
+            found = read_objects(lambda: [(0, image)], self._config.rule, one=False, role="mask")
+            objects = max(1, len(found.rles))
+            count *= objects
+        return ClipMeasure(objects, len(files.indices), count, height * width)
 
     def load(self, ref: ClipRef, sizing: Sizing) -> LoadedClip:
         """See ``Source.load``."""
-        guard_bytes(ref.files, self._config)
-        frames = {_number(file): file for file in ref.role("frame")}
-        masks = sorted({_number(file) for file in ref.role("mask")})
-        missing = [number for number in masks if number not in frames]
-        if missing and missing != masks[-1:]:
-            cause = f"annotated frames {missing[:5]} have no image"
-            raise InputError("frame_count", cause, role="mask", stage="masks")
-        indices = tuple(number for number in masks if number in frames)[:: self._config.stride]
-        guard_frames(len(indices), self._config, "mask")
-        images: list[Frame] = []
-        rgb: list[tuple[str, bytes]] = []
-        shape: tuple[int, int] | None = None
-        for number in sorted(frames) if self._rgb == "source" else indices:
-            data = read_ref(self._storage, frames[number])
-            kind = "png" if frames[number].name.lower().endswith(".png") else "jpg"
-            if number in indices:
-                image = self._image(data, frames[number])
-                shape = shape or (image.shape[0], image.shape[1])
-                if image.shape[:2] != shape:
-                    cause = f"frame {number} is {image.shape[1]}x{image.shape[0]}, the first "
-                    cause += f"{shape[1]}x{shape[0]}"
-                    raise InputError("size_changes", cause, role="frame", stage="decode")
-                images.append(scale(image, sizing(*shape)))
-                if self._rgb == "jpeg" and kind == "png":
-                    data, kind = encode_jpeg(image), "jpg"
-            rgb.append((f"rgb.{number:05d}.{kind}", data))
-        assert shape is not None
-        about = read_about(self._storage, ref)
+        about, config = read_about(self._storage, ref), self._config
+        files = self._numbered(ref, about)
+        height, width = image_shape(
+            self._storage, files.frames[files.indices[0]], config.max_pixels
+        )
         clip = Clip(
             video_id=ref.video_id,
-            width=shape[1],
-            height=shape[0],
-            fps=about.fps if about else self._config.fps,
-            frame_indices=indices,
+            width=width,
+            height=height,
+            fps=about.fps if about else config.fps,
+            frame_indices=files.indices,
             environment=about.environment if about else None,
-            masklets=tuple(self._masklets(ref, indices, shape)),
-            size=sizing(*shape),
+            masklets=tuple(self._masklets(files, (height, width))),
+            size=sizing(height, width),
         )
-        return LoadedClip(clip, images, lambda: () if self._rgb == "none" else tuple(rgb))
+        images = RgbImages()
+        frames = image_frames(
+            self._storage,
+            files.frames,
+            files.indices,
+            shape=(height, width),
+            size=clip.size,
+            max_pixels=config.max_pixels,
+            rgb=self._rgb,
+            images=images,
+        )
+        return LoadedClip(clip, frames, images.members)
 
-    def _image(self, data: bytes, ref: FileRef) -> Frame:
-        try:
-            with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image:
-                if image.width * image.height > self._config.max_pixels:
-                    cause = f"{image.width}x{image.height} is above source.max_pixels"
-                    cause += f"={self._config.max_pixels}"
-                    raise InputError(
-                        "max_pixels", cause, role="frame", stage="decode", status="skipped"
-                    )
-                if min(image.width, image.height) < MIN_SIDE:
-                    cause = f"{image.width}x{image.height}, a side must have {MIN_SIDE} pixels"
-                    raise InputError("too_small", cause, role="frame", stage="decode")
-                return np.array(image.convert("RGB"), dtype=np.uint8)
-        except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
-            cause = f"{ref.label} cannot be decoded"
-            raise InputError("corrupt", cause, role="frame", stage="decode") from error
+    def _numbered(self, ref: ClipRef, about: ClipAbout | None) -> _Numbered:
+        """The files of a clip that has no problem. Raises InputError: too large, too many."""
+        guard_bytes(ref.files, self._config)
+        frames = {number_of(file): file for file in ref.role("frame")}
+        masks: dict[int | None, dict[int, FileRef]] = defaultdict(dict)
+        for file in ref.role("mask"):
+            masks[owner_of(file, ref.role("frame")[0])][number_of(file)] = file
+        numbers = sorted(set[int]().union(*masks.values()))
+        indices = self._indices(numbers, frames, about)
+        guard_frames(len(indices), self._config, "mask")
+        chosen = frozenset(indices)
+        kept = {
+            owner: {number: file for number, file in refs.items() if number in chosen}
+            for owner, refs in masks.items()
+        }
+        return _Numbered(frames, kept, indices)
 
-    def _masklets(
-        self, clip: ClipRef, indices: tuple[int, ...], shape: tuple[int, int]
-    ) -> Iterator[Masklet]:
-        rows: dict[int, list[Rle | None]] = {}
-        problems: dict[int, Problem] = {}
-        for ref in clip.role("mask"):
-            if (number := _number(ref)) not in indices:
-                continue
-            owner = _object(ref, clip.video_id)
+    def _indices(
+        self, masks: Sequence[int], frames: Collection[int], about: ClipAbout | None
+    ) -> tuple[int, ...]:
+        """The clip's frames, of ascending numbers of masks; the first annotated one is taken."""
+        missing = [number for number in masks if number not in frames]
+        if missing and missing != [masks[-1]]:
+            cause = f"annotated frames {missing[:5]} have no image"
+            raise InputError("frame_count", cause, role="mask", stage="masks")
+        if missing == masks:
+            return ()
+        if about is not None and {*masks} <= {*about.frame_indices}:
+            indices = tuple(number for number in about.frame_indices if number in frames)
+        else:
+            indices = clip_frames(masks, frames)
+        stride = self._config.stride
+        return indices[indices.index(masks[0]) % stride :: stride]
+
+    def _mask(self, file: FileRef) -> MaskImage:
+        data = read_ref(self._storage, file)
+        return read_mask(data, label=file.label, max_pixels=self._config.max_pixels)
+
+    def _masklets(self, files: _Numbered, shape: tuple[int, int]) -> list[Masklet]:
+        """All objects, in the order of their ids."""
+        found: list[Masklet] = []
+        for owner, refs in files.masks.items():
+            looked = [number in refs for number in files.indices]
             try:
-                labels = read_png(read_ref(self._storage, ref), role="mask")
-                if labels.shape != shape:
-                    cause = f"{ref.label} is {labels.shape[1]}x{labels.shape[0]}, its frame "
+                objects = self._objects(files, owner, shape)
+            except InputError as error:
+                if owner is None:  # its images hold every object's mask
+                    raise
+                problem = Problem(error.status, error.reason, str(error))
+                found.append(_masklet(owner, {}, looked, problem=problem))
+                continue
+            by_id = objects.rles if owner is None else {owner: objects.rles.get(1, {})}
+            for item, rles in by_id.items():
+                annotated = _annotated(looked, rles) if owner is None else looked
+                found.append(_masklet(item, rles, annotated, void_pixels=objects.void_pixels))
+        return [screened(masklet, self._config) for masklet in sorted(found, key=lambda m: m.id)]
+
+    def _objects(self, files: _Numbered, owner: int | None, shape: tuple[int, int]) -> MaskObjects:
+        """What the masks of one folder show. Raises InputError."""
+        places = {number: place for place, number in enumerate(files.indices)}
+
+        def pictures() -> Iterator[tuple[int, MaskImage]]:
+            for number, file in sorted(files.masks[owner].items()):
+                image = self._mask(file)
+                if image.shape != shape:
+                    cause = f"{file.label} is {image.shape[1]}x{image.shape[0]}, its frame "
                     cause += f"{shape[1]}x{shape[0]}"
                     raise InputError("mask_size", cause, role="mask", stage="masks")
-            except InputError as error:
-                if owner is None:  # a palette PNG holds every object's mask
-                    raise
-                problems[owner] = Problem(error.status, error.reason, str(error))
-                continue
-            for label, mask in _objects(labels, owner):
-                rles = rows.setdefault(label, [None] * len(indices))
-                rles[indices.index(number)] = encode_rle(mask)
-        if set(rows) == {_VOID}:  # DAVIS 2016 style: gray, the one object is 255
-            rows = {1: rows[_VOID]}
-        for label in sorted(set(rows) - {_VOID} | set(problems)):
-            rles = rows.get(label, [None] * len(indices))
-            problem = problems.get(label)
-            masklet = Masklet(f"gt_{label:03d}", label, "gt", tuple(rles), None, problem)
-            yield screened(masklet, self._config)
+                yield places[number], image
+
+        return read_objects(pictures, self._config.rule, one=owner is not None, role="mask")
 
 
-def _frame_place(name: str) -> tuple[str, str] | None:
-    """(place, id) of a frame file, place = the path with the JPEGImages part taken out."""
-    parts = name.split("/")
-    if not parts[-1].lower().endswith((".jpg", ".jpeg", ".png")):
-        return None
-    for index, part in enumerate(parts[:-2]):
-        if part.startswith("JPEGImages"):
-            return "/".join(parts[:index] + parts[index + 1 : -1]), parts[-2]
-    return None
+def _annotated(looked: Sequence[bool], rles: Mapping[int, Rle]) -> Sequence[bool]:
+    """Where somebody looked for an object of label images.
+
+    Where those stand on some frames only, they need not show all objects: YouTube-VOS draws those
+    of its validation set once each, when they appear.
+    """
+    return looked if all(looked) else [place in rles for place in range(len(looked))]
 
 
-def _mask_place(name: str, clips: set[tuple[str, str]]) -> tuple[str, str] | None:
-    """(place, id) of an annotation: the frame folder it belongs to, or its own without one."""
-    parts = name.split("/")
-    if not parts[-1].lower().endswith(".png"):
-        return None
-    for index, part in enumerate(parts[:-2]):
-        if part.startswith("Annotations"):
-            inner = parts[:index] + parts[index + 1 : -1]
-            own, above = (
-                ("/".join(inner), inner[-1]),
-                ("/".join(inner[:-1]), (inner[-2:-1] or [""])[0]),
-            )
-            return above if above in clips else own
-    return None
-
-
-def _by_id(item: tuple[tuple[str, str], _Files]) -> tuple[str, str]:
-    (place, video_id), _ = item
-    return video_id, place
-
-
-def _ref(video_id: str, files: _Files, tears: Mapping[str, Tear]) -> ClipRef:
-    refs = (*files.frames, *files.masks)
-    problem = None
-    tear = tears.get(refs[0].uri)
-    at_end = tear is not None and any(ref.name == tear.last for ref in refs)
-    odd = next((ref for ref in refs if not _numbered(ref, video_id)), None)
-    if tear is not None and (at_end or not files.frames or not files.masks):
-        problem = torn(tear, f"{video_id} is not whole")
-    elif not files.frames:
-        cause = f"plan of frame: {files.masks[0].label} lies without its frames"
-        problem = Problem("failed", "no_video", cause)
-    elif not files.masks:
-        cause = "plan of masklets: there is no annotation PNG for these frames"
-        problem = Problem("skipped", "no_annotation", cause)
-    elif odd is not None:
-        cause = f"plan of {odd.role}: {odd.label} is not named by frame and object number"
-        problem = Problem("failed", "frame_name", cause)
-    return ClipRef(video_id, (*refs, *files.about), problem)
-
-
-def _numbered(ref: FileRef, video_id: str) -> bool:
-    folder, name = ref.name.split("/")[-2:]
-    return name.split(".")[0].isdecimal() and (folder == video_id or folder.isdecimal())
-
-
-def _number(ref: FileRef) -> int:
-    return int(ref.name.rpartition("/")[2].split(".")[0])
-
-
-def _object(ref: FileRef, video_id: str) -> int | None:
-    """The object id of a one-object PNG, from its folder; None for a palette PNG."""
-    folder = ref.name.split("/")[-2]
-    return None if folder == video_id else int(folder)
-
-
-def _objects(
-    labels: NDArray[np.uint8], owner: int | None
-) -> Iterator[tuple[int, NDArray[np.bool_]]]:
-    if owner is not None:
-        yield owner, labels > 0
-    else:
-        for label in np.unique(labels[labels > 0]).tolist():
-            yield label, labels == label
+def _masklet(
+    item: int,
+    rles: Mapping[int, Rle],
+    annotated: Sequence[bool],
+    *,
+    void_pixels: int | None = None,
+    problem: Problem | None = None,
+) -> Masklet:
+    return Masklet(
+        name=f"gt_{item:03d}",
+        id=item,
+        kind="gt",
+        rles=tuple(rles.get(place) for place in range(len(annotated))),
+        problem=problem,
+        annotated=None if all(annotated) else tuple(annotated),
+        void_pixels=void_pixels,
+    )
 
 
 KIND = SourceKind(
     name="sav_eval",
     about="`JPEGImages*/` and `Annotations*/` as in SA-V val and test, DAVIS, YouTube-VOS",
     config=SavEvalConfig,
-    revision=2,
     open=SavEval,
+    revision=2,
     licence=sav.LICENCE,
     credit=sav.CREDIT,
     cites=sav.CITES,

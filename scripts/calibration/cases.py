@@ -21,7 +21,8 @@ import numpy as np
 from mav_pipeline.cli import load_config
 from mav_pipeline.evaluate.strata import Shape, motion_group, resolution_group, size_group
 from mav_pipeline.matting.registry import open_backend
-from mav_pipeline.media.masks import decode_rle, encode_rle, read_png
+from mav_pipeline.media.images import decode_png
+from mav_pipeline.media.masks import decode_rle, encode_rle
 from mav_pipeline.quality import Scorer
 from mav_pipeline.schema import Alpha, Clip, LoadedClip, Masklet, Masks, MatteFailure, Seams
 from mav_pipeline.schema.interfaces import MattingBackend
@@ -119,7 +120,7 @@ def corpus(source: Path, truth: Path) -> Iterator[tuple[LoadedClip, dict[str, Al
             folder = truth / clip.video_id / masklet.name
             if masklet.problem is None and folder.is_dir():
                 paths = [folder / f"{index:05d}.png" for index in clip.frame_indices]
-                alpha = np.stack([read_png(path.read_bytes(), role="truth") for path in paths])
+                alpha = np.stack([decode_png(path.read_bytes()) for path in paths])
                 alpha[~np.array(masklet.visible)] = 0
                 truths[masklet.name] = alpha
         if truths:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mav_pipeline.train.loader.order import crop_start, crop_window, epoch_order, share
+from mav_pipeline.train.loader.order import crop_frames, crop_window, epoch_order, share
 
 small = st.integers(1, 12)
 seeds = st.integers(0, 2**32)
@@ -75,23 +75,39 @@ def test_epochs_and_seeds_differ() -> None:
     assert len(orders) == 9
 
 
-@given(st.lists(st.booleans(), min_size=1, max_size=30), small, st.none() | seeds)
-def test_a_crop_lies_inside_and_sees_the_object(
-    visible: list[bool], count: int, seed: int | None
+flags = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=30)
+
+
+@given(flags.filter(lambda pairs: any(usable for _, usable in pairs)), small, st.none() | seeds)
+def test_a_crop_is_of_usable_frames_and_sees_the_object(
+    pairs: list[tuple[bool, bool]], count: int, seed: int | None
 ) -> None:
+    visible, usable = np.array(pairs).T
     random = None if seed is None else np.random.default_rng(seed)
-    start = crop_start(np.array(visible), count, random)
-    assert 0 <= start <= max(0, len(visible) - count)
-    if random is None:
-        assert start == 0
-    elif any(visible):
-        assert any(visible[start : start + count])
+    start, stop = crop_frames(visible, usable, count, random)
+    assert 0 <= start < stop <= len(usable)
+    assert usable[start:stop].all()
+    runs = [sum(run) for flag, run in itertools.groupby(usable.tolist()) if flag]
+    assert stop - start == min(count, max(runs))
+    fit = [at for at in range(len(usable) - count + 1) if usable[at : at + count].all()]
+    if stop - start == count and random is None and max(runs) > count:
+        assert start == fit[0]
+    if stop - start == count and random is not None and max(runs) > count:
+        shows = any(visible[at : at + count].any() for at in fit)
+        assert visible[start:stop].any() or not shows
+    assert crop_frames(visible, usable, None, random) == longest(usable.tolist())
+
+
+def longest(usable: list[bool]) -> tuple[int, int]:
+    spans = itertools.combinations(range(len(usable) + 1), 2)
+    whole = [(start, stop) for start, stop in spans if all(usable[start:stop])]
+    return max(whole, key=lambda span: (span[1] - span[0], -span[0]))
 
 
 def test_every_crop_that_sees_the_object_is_taken_at_times() -> None:
-    visible = np.array([False] * 4 + [True] + [False] * 5)
-    starts = {crop_start(visible, 3, np.random.default_rng(seed)) for seed in range(60)}
-    assert starts == {2, 3, 4}
+    visible, usable = np.array([False] * 4 + [True] + [False] * 5), np.ones(10, np.bool_)
+    crops = {crop_frames(visible, usable, 3, np.random.default_rng(seed)) for seed in range(60)}
+    assert crops == {(2, 5), (3, 6), (4, 7)}
 
 
 @given(st.tuples(small, small), st.tuples(small, small), st.none() | seeds)

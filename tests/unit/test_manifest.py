@@ -21,7 +21,8 @@ from tests.fakes import memory_clip
 
 CONTRACT = (
     "key video_id name masklet kind status reasons error shard width height fps environment "
-    "size_bucket frames visible_frames mean_area motion {} windows alpha_bytes seed"
+    "size_bucket frames visible_frames annotated_frames annotated_run void_pixels mean_area motion "
+    "{} windows alpha_bytes seed"
 )
 PROBLEM = Problem("failed", "corrupt", "decode of video: it is")
 
@@ -58,6 +59,8 @@ def test_a_masklets_row_says_what_is_known_of_it() -> None:
         "visible_frames": 3,
         "outside_mass": 0.25,
         "seed": 42,
+        "annotated_frames": 3,
+        "annotated_run": 3,
     }
 
 

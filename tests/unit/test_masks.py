@@ -17,14 +17,13 @@ from mav_pipeline.media.masks import (
     decode_rle,
     encode_rle,
     parse_rle,
-    read_png,
     rle_box,
     run_lengths,
     visible_spans,
 )
 from mav_pipeline.schema import Mask, WorkingSize
 from mav_pipeline.schema.errors import InputError
-from tests.fakes import png, rle
+from tests.fakes import rle
 
 SIDES = st.integers(1, 40)
 MASKS = hnp.arrays(np.bool_, st.tuples(SIDES, SIDES))
@@ -185,28 +184,6 @@ def test_a_mask_at_working_size_is_its_majority_then_padded() -> None:
 def test_a_mask_at_source_size_is_itself() -> None:
     mask = np.eye(6, dtype=np.bool_)
     np.testing.assert_array_equal(at_size(mask, WorkingSize(6, 6, 6, 6)), mask)
-
-
-@pytest.mark.parametrize("palette", [False, True])
-def test_a_png_gives_labels_not_colours(palette: bool) -> None:
-    labels = np.arange(20, dtype=np.uint8).reshape(4, 5)
-    np.testing.assert_array_equal(read_png(png(labels, palette=palette), role="mask"), labels)
-
-
-def test_a_png_of_one_bit_is_nonzero_where_it_is_set() -> None:
-    mask = np.eye(6, dtype=np.bool_)
-    np.testing.assert_array_equal(read_png(png(mask), role="mask") > 0, mask)
-
-
-def test_a_png_of_colours_and_what_is_no_png_are_refused() -> None:
-    with pytest.raises(InputError, match="mode RGB") as caught:
-        read_png(png(np.zeros((4, 5, 3), np.uint8)), role="mask")
-    assert caught.value.reason == "mask_mode"
-    whole = png(np.zeros((40, 50), np.uint8))
-    for data in (b"", b"no png", whole[: len(whole) // 2]):
-        with pytest.raises(InputError) as caught:
-            read_png(data, role="mask")
-        assert caught.value.reason == "mask_png"
 
 
 @given(st.lists(st.booleans(), max_size=30), st.integers(0, 4))

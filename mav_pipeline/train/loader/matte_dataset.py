@@ -60,6 +60,10 @@ class MatteDataset(IterableDataset[MatteSample]):
             the first frames and the middle.
         short: what becomes of clips with fewer than ``frames``: ``skip`` leaves them out of the
             set, ``repeat`` holds their last frame.
+        annotated: ``only`` keeps to frames on which somebody looked for the object, and clips that
+            are samples as a whole to masklets that are annotated throughout; ``any`` takes others
+            too, for sets of a backend that tracks objects. Where frames are left out, the longest
+            run of the others is the clip.
         status, gate, scores: which masklets; see ``Filter``.
         backgrounds: adds ``composite``; see ``Backgrounds``. Each sample draws one.
         shuffle: samples in the buffer that they are drawn from at random, in each worker; shards
@@ -85,6 +89,7 @@ class MatteDataset(IterableDataset[MatteSample]):
         size: tuple[int, int] | None = None,
         crop: Literal["random", "start"] = "random",
         short: Literal["skip", "repeat"] = "skip",
+        annotated: Literal["only", "any"] = "only",
         status: tuple[str, ...] = ("accepted",),
         gate: str | None = None,
         scores: Mapping[str, Bounds] | None = None,
@@ -99,6 +104,7 @@ class MatteDataset(IterableDataset[MatteSample]):
         _check("size", size, size is None or min(size) > 0, "None, or (H, W) in pixels")
         _check("crop", crop, crop in ("random", "start"), "random or start")
         _check("short", short, short in ("skip", "repeat"), "skip or repeat")
+        _check("annotated", annotated, annotated in ("only", "any"), "only or any")
         _check("shuffle", shuffle, shuffle >= 0, "0, or the size of a buffer")
         _check("draws", draws, draws is None or draws > 0, "None, or at least 1")
         _check("seed", seed, seed >= 0, "0 or more")
@@ -113,6 +119,7 @@ class MatteDataset(IterableDataset[MatteSample]):
             gate=gate,
             scores=scores or {},
             least_frames=frames if frames and short == "skip" else 0,
+            annotated_only=annotated == "only",
         )
         self._selection = select(self._open(), per, wanted)
         if backgrounds is not None and not self._selection.rgb:
@@ -122,6 +129,7 @@ class MatteDataset(IterableDataset[MatteSample]):
             frames=frames,
             size=size,
             at_random=crop == "random",
+            annotated_only=annotated == "only",
             rgb=self._selection.rgb,
             backgrounds=None if backgrounds is None else Backgrounds(backgrounds),
         )

@@ -31,20 +31,33 @@ def epoch_order(
     return picked[np.argsort(places[shards[picked]], kind="stable")]
 
 
-def crop_start(visible: NDArray[np.bool_], count: int, random: np.random.Generator | None) -> int:
-    """The first of ``count`` consecutive frames: 0, or a random one.
+def crop_frames(
+    visible: NDArray[np.bool_],
+    usable: NDArray[np.bool_],
+    count: int | None,
+    random: np.random.Generator | None,
+) -> tuple[int, int]:
+    """Start and end of ``count`` consecutive usable frames: the first such run, or a random one.
 
-    A random run shows the object on one frame at least, as long as it is ``visible`` on any; all
-    such runs are equally likely. Where there are fewer frames than ``count``, it is 0.
+    A random run shows the object on one frame at least, as long as one does; all such runs are
+    equally likely. Where none is long enough, or ``count`` is None, it is the longest there is.
 
     Args:
         visible: (T,) whether the object is seen on each frame.
+        usable: (T,) whether each frame may be taken; one must.
     """
-    if random is None or len(visible) <= count:
-        return 0
-    runs = np.lib.stride_tricks.sliding_window_view(visible, count)
-    starts = np.flatnonzero(runs.any(axis=1))
-    return int(random.choice(starts)) if starts.size else int(random.integers(len(runs)))
+    edges = np.flatnonzero(np.diff(np.r_[False, usable, False]))
+    begins, ends = edges[::2], edges[1::2]
+    longest = int(np.argmax(ends - begins))
+    if count is None or ends[longest] - begins[longest] <= count:
+        return int(begins[longest]), int(ends[longest])
+    windows = np.lib.stride_tricks.sliding_window_view
+    starts = np.flatnonzero(windows(usable, count).all(axis=1))
+    if random is None:
+        return int(starts[0]), int(starts[0]) + count
+    shown = starts[windows(visible, count)[starts].any(axis=1)]
+    start = int(random.choice(shown if shown.size else starts))
+    return start, start + count
 
 
 def crop_window(

@@ -14,7 +14,7 @@ from mav_pipeline.media.masks import decode_rle, parse_rle
 from mav_pipeline.schema import SCORE_NAMES, Alpha, Frames, Mask, Masks, Members
 from mav_pipeline.schema.document import MaskletDocument
 from mav_pipeline.train.loader.backgrounds import Backgrounds, composite, resize
-from mav_pipeline.train.loader.order import crop_start, crop_window
+from mav_pipeline.train.loader.order import crop_frames, crop_window
 from mav_pipeline.train.loader.select import Per
 
 
@@ -31,6 +31,8 @@ class MatteSample(TypedDict):
         alpha: (T, H, W) uint8, 255 = opaque; 0 on frames where the masklet is not visible.
         mask: (T, H, W) bool, the binary masks that the alpha was made from.
         visible: (T,) bool, whether the masklet is seen in the source frame.
+        annotated: (T,) bool, whether anybody looked for it there. Where nobody did, it may be there
+            and not be seen, and alpha is 0 unless the set's backend tracks objects.
         frame_indices: (T,) int64, frame numbers of the source video.
         scores: each of ``schema.SCORES`` as a float64 array of shape (), NaN where it has none.
         composite: (T, H, W, 3) uint8, the frames over a new background by alpha; there where
@@ -44,6 +46,7 @@ class MatteSample(TypedDict):
     alpha: Alpha
     mask: Masks
     visible: NDArray[np.bool_]
+    annotated: NDArray[np.bool_]
     frame_indices: NDArray[np.int64]
     scores: dict[str, NDArray[np.float64]]
     composite: NotRequired[Frames]
@@ -54,6 +57,7 @@ class SampleMaker:
     """Makes samples; see ``MatteDataset`` for the settings.
 
     Attributes:
+        annotated_only: whether samples keep to frames on which all their masklets are annotated.
         rgb: whether the stored samples hold RGB.
     """
 
@@ -61,6 +65,7 @@ class SampleMaker:
     frames: int | None
     size: tuple[int, int] | None
     at_random: bool
+    annotated_only: bool
     rgb: bool
     backgrounds: Backgrounds | None
 
@@ -78,11 +83,12 @@ class SampleMaker:
         document = read_document(members)
         entries = [document.masklet(name) for name in masklets]
         indices, shape = document.frame_indices, document.shape
-        size, count = self.size or shape, self.frames or len(indices)
-        chance = random if self.at_random else None
+        size, chance = self.size or shape, random if self.at_random else None
         seen = np.array([entry.visible for entry in entries], np.bool_)
-        start = crop_start(np.logical_or.reduce(seen), count, chance)
-        stop = min(start + count, len(indices))
+        looked = np.array([entry.annotated for entry in entries], np.bool_)
+        usable = np.logical_and.reduce(looked) if self.annotated_only else np.ones_like(looked[0])
+        start, stop = crop_frames(np.logical_or.reduce(seen), usable, self.frames, chance)
+        count = self.frames or stop - start
         crop = _Crop(shape, crop_window(shape, size, chance), size, stop - start)
         #: The last frame stands in for those that a short clip lacks.
         take = np.minimum(np.arange(start, start + count), stop - 1)
@@ -98,6 +104,7 @@ class SampleMaker:
             alpha=alpha[which],
             mask=mask[which],
             visible=seen[which][..., take],
+            annotated=looked[which][..., take],
             frame_indices=np.array(indices, np.int64)[take],
             scores={name: _scores(entries, name)[which] for name in SCORE_NAMES},
         )

@@ -36,13 +36,16 @@ class Filter:
         gate: a name of ``mav regate``, whose statuses then stand in for those of the build.
         scores: smallest and largest value by score, both inclusive, None for no bound; a score that
             a masklet does not have (one visible frame has no flicker) lets it pass.
-        least_frames: annotated frames that the clip must have.
+        least_frames: consecutive frames that there must be to take from.
+        annotated_only: whether only those on which somebody looked for the object are taken; of
+            clips as a whole just masklets that are annotated on every frame are.
     """
 
     status: tuple[str, ...] = ("accepted",)
     gate: str | None = None
     scores: Mapping[str, Bounds] = field(default_factory=dict)
     least_frames: int = 0
+    annotated_only: bool = True
 
     def __post_init__(self) -> None:
         for status in self.status:
@@ -100,7 +103,7 @@ def select(storage: Storage, per: Per, wanted: Filter) -> Selection:
     is_stored = pc.is_in(rows["status"], pa.array(kept))
     if wanted.gate is not None:
         rows = read_gate(storage, wanted.gate).apply(rows)
-    passes = _passes(rows, wanted)
+    passes = _passes(rows, wanted, per)
     if pc.any(pc.and_not(passes, is_stored)).as_py():
         raise ConfigError(
             f"status={wanted.status}: {storage} was built without quality.keep_rejected, so the "
@@ -144,11 +147,17 @@ def _tars(index: bytes) -> tuple[str, ...]:
     return tuple(urls)
 
 
-def _passes(rows: pa.Table, wanted: Filter) -> Any:
+def _passes(rows: pa.Table, wanted: Filter, per: Per) -> Any:
     """(N,) whether each row is wanted."""
     passes = pc.is_in(rows["status"], pa.array(wanted.status))
     passes = pc.and_(passes, pc.is_valid(rows["masklet"]))
-    passes = pc.and_(passes, pc.greater_equal(pc.fill_null(rows["frames"], 0), wanted.least_frames))
+    frames = pc.fill_null(rows["frames"], 0)
+    if wanted.annotated_only:
+        #: Sets without the column are annotated everywhere.
+        run = pc.coalesce(rows["annotated_run"], frames)
+        least = frames if per == "clip" else max(1, wanted.least_frames)
+        passes = pc.and_(passes, pc.greater_equal(run, least))
+    passes = pc.and_(passes, pc.greater_equal(frames, wanted.least_frames))
     for score, (least, most) in wanted.scores.items():
         for bound, holds in ((least, pc.greater_equal), (most, pc.less_equal)):
             if bound is not None:
