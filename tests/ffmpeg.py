@@ -1,16 +1,20 @@
-"""An independent decoder: the ``ffmpeg`` program of the system."""
+"""An independent encoder and decoder: the ``ffmpeg`` program of the system."""
 
 from __future__ import annotations
 
 import json
 import shutil
+import struct
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+
+from mav_pipeline.schema import Frame
 
 needs_ffmpeg = pytest.mark.skipif(
     shutil.which("ffmpeg") is None or shutil.which("ffprobe") is None,
@@ -36,3 +40,36 @@ def stream_of(path: Path) -> dict[str, Any]:
     done = subprocess.run(words, capture_output=True, check=True)
     (stream,) = json.loads(done.stdout)["streams"]
     return dict(stream)
+
+
+def made(path: Path, *words: str) -> Path:
+    """A file that ffmpeg writes, by the words of its command line before the file's name."""
+    subprocess.run(("ffmpeg", "-v", "error", "-y", *words, str(path)), check=True)
+    return path
+
+
+def shown(path: Path) -> list[Frame]:
+    """The (H, W, 3) RGB frames that ffmpeg shows of a video, each of them once, turned upright."""
+    words = ("-an", "-fps_mode", "passthrough", "-f", "image2pipe", "-c:v", "ppm")
+    command = ("ffmpeg", "-v", "error", "-i", str(path), *words, "-pix_fmt", "rgb24", "-")
+    data = subprocess.run(command, capture_output=True, check=True).stdout
+    frames = []
+    while data:
+        _, size, _, data = data.split(b"\n", 3)
+        width, height = map(int, size.split())
+        picture, data = data[: 3 * height * width], data[3 * height * width :]
+        frames.append(np.frombuffer(picture, np.uint8).reshape(height, width, 3))
+    return frames
+
+
+def turned(data: bytes, matrix: Sequence[int]) -> bytes:
+    """The mp4 with another display matrix (a, b, c, d): shown x = a x + c y, shown y = b x + d y.
+
+    65536 stands for 1. The matrix of a track ends 8 bytes before its header does.
+    """
+    start = data.index(b"tkhd") - 4
+    (size,) = struct.unpack(">I", data[start : start + 4])
+    at = start + size - 8 - 36
+    a, b, c, d = matrix
+    changed = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    return data[:at] + changed + data[at + 36 :]

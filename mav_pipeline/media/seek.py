@@ -7,7 +7,6 @@ frame before it on. No more than one packet is in memory.
 from __future__ import annotations
 
 import itertools
-from array import array
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,13 +16,11 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from mav_pipeline.media.packets import read_timing
 from mav_pipeline.media.streams import OpenVideo, open_video
 from mav_pipeline.schema import Frame
 from mav_pipeline.schema.content import Content
 from mav_pipeline.schema.errors import VideoError
-
-#: Containers in which a seek lands where their index says; others are read from the start.
-_SEEKABLE = frozenset({"mov", "matroska"})
 
 
 def decode_frames(content: Content, numbers: Sequence[int]) -> Iterator[Frame]:
@@ -74,27 +71,12 @@ class _Index:
 
     @classmethod
     def of(cls, video: OpenVideo) -> _Index | None:
-        """None where times do not tell.
-
-        They do where the first packet is a key frame and the first one shown: else the decoder may
-        drop what it cannot predict, and counts without it.
-        """
-        times, keys = array("q"), array("q")
-        for packet in video.packets():
-            if not packet.size:
-                break
-            if packet.pts is None or packet.is_discard:
-                return None
-            if packet.is_keyframe:
-                keys.append(len(times))
-            times.append(packet.pts)
-        at = np.asarray(times)
-        places = np.argsort(at)
-        ordered = at[places]
-        told = len(at) and at[0] == ordered[0] and (np.diff(ordered) > 0).all()
-        if not told or not keys or keys[0] != 0:
+        """None where the packets do not tell the numbers of frames."""
+        timing = read_timing(video)
+        if timing is None:
             return None
-        return cls(at, np.argsort(places), places, np.asarray(keys))
+        places = np.argsort(timing.times)
+        return cls(timing.times, np.argsort(places), places, timing.keys)
 
     def start(self, number: int) -> int:
         """Place of the last packet of a key frame that is shown no later than frame ``number``."""
@@ -149,27 +131,20 @@ class _Reader:
             self._place += 1
 
     def _from(self, start: int) -> Iterator[Any]:
-        """The packets from that place on, of a decoder that has seen none before."""
-        ahead = self._seek(start)
-        if ahead is not None:
-            return ahead
-        return self._read_up_to(start)
-
-    def _seek(self, start: int) -> Iterator[Any] | None:
+        """The packets from that place on, for a decoder that has seen none before."""
         video = self._video
-        if _SEEKABLE.isdisjoint(video.container.format.name.split(",")):
-            return None
         try:
             video.container.seek(int(self._index.times[start]), stream=video.stream)
             packets = video.packets()
             first = next(packets)
         except av.FFmpegError:
-            return None
+            return self._read_up_to(start)
         place = self._index.place(first.pts)
         if not 0 <= place <= start:
-            return None
+            return self._read_up_to(start)
         return itertools.islice(itertools.chain((first,), packets), start - place, None)
 
     def _read_up_to(self, start: int) -> Iterator[Any]:
+        """The same where a seek lands elsewhere: read from the beginning."""
         with open_video(self._content) as video:
             yield from itertools.islice(video.packets(), start, None)

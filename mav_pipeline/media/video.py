@@ -10,7 +10,6 @@ depends on how it was counted.
 from __future__ import annotations
 
 import contextlib
-from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,6 +19,7 @@ import numpy as np
 
 from mav_pipeline.media.decode import MIN_SIDE
 from mav_pipeline.media.images import encode_jpeg
+from mav_pipeline.media.packets import read_timing
 from mav_pipeline.media.sizing import pad
 from mav_pipeline.media.streams import OpenVideo, open_video
 from mav_pipeline.schema import Frame, WorkingSize
@@ -28,10 +28,6 @@ from mav_pipeline.schema.errors import InputError, VideoError
 from mav_pipeline.schema.statuses import ProblemStatus
 
 _RATE = 24.0  # frames a second where the file names none: SA-V's
-
-#: What holds one frame a packet, so that packets can be counted in place of frames.
-_CONTAINERS = frozenset({"mov", "matroska"})
-_CODECS = frozenset({"h264", "hevc", "vp9", "av1", "mjpeg", "prores", "ffv1"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,53 +175,20 @@ class _Found:
 
 
 def _by_packets(video: OpenVideo) -> _Found | None:
-    """Size and number of frames, of which only the first is decoded; None where that is not sure.
+    """Size and number of frames, of which the first is decoded; None where that is not sure."""
+    first: list[av.VideoFrame] = []
 
-    It is where each packet is one frame, whole, shown once and at a time of its own, and the first
-    one is a key frame and the first to be shown: else the decoder may drop what it cannot predict.
-    """
-    names = video.container.format.name.split(",")
-    codec = video.context.codec.canonical_name
-    if _CONTAINERS.isdisjoint(names) or codec not in _CODECS:
-        return None
-    times, first = array("q"), None
+    def look(packet: Any) -> bool:
+        first.extend((*packet.decode(), *video.context.decode(None)))
+        return bool(first) and not (first[0].is_corrupt or first[0].interlaced_frame)
+
     try:
-        for packet in video.packets():
-            if not packet.size:
-                break
-            if not _is_ordinary(packet) or (codec == "vp9" and not _is_shown(packet)):
-                return None
-            if first is None:
-                first = next(iter((*packet.decode(), *video.context.decode(None))), None)
-                if first is None or first.is_corrupt or first.interlaced_frame:
-                    return None
-                shape = video.shape(first)
-            times.append(packet.pts)
+        timing = read_timing(video, look)
+        if timing is None or first[0].pts != timing.times[0]:
+            return None
+        return _Found(video.shape(first[0]), len(timing.times))
     except (av.FFmpegError, VideoError):
         return None
-    ordered = np.unique(np.asarray(times))
-    whole = len(ordered) == len(times) and video.stream.frames in (0, len(times))
-    if first is None or not (whole and times[0] == ordered[0] == first.pts):
-        return None
-    return _Found(shape, len(times))
-
-
-def _is_ordinary(packet: Any) -> bool:
-    return packet.pts is not None and not packet.is_corrupt and not packet.is_discard
-
-
-def _is_shown(packet: Any) -> bool:
-    """Whether a VP9 packet shows a frame: it is a superframe, or its header says ``show_frame``.
-
-    Source: VP9 bitstream specification, section 6.2 and annex B.
-    """
-    data = memoryview(packet)
-    if data[-1] & 0xE0 == 0xC0:
-        return True
-    profile = data[0] >> 5 & 1 | data[0] >> 3 & 2
-    bits = data[0] << 8 | data[1] if len(data) > 1 else data[0] << 8
-    at = 11 if profile < 3 else 10  # of show_existing_frame, frame_type and show_frame follow
-    return bool(bits >> at & 1 or bits >> (at - 2) & 1)
 
 
 def _by_frames(content: Content, tally: _Tally) -> _Found:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
-import struct
+import itertools
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -58,19 +59,6 @@ def refused(data: bytes, annotated: int = ANNOTATED, **changes: Any) -> InputErr
         decode(data, annotated, **changes)
     assert (caught.value.role, caught.value.stage) == ("video", "decode")
     return caught.value
-
-
-def turned(data: bytes, matrix: tuple[int, int, int, int]) -> bytes:
-    """The mp4 with a display matrix (a, b, c, d): shown x = a x + c y, shown y = b x + d y.
-
-    The track header's matrix ends 8 bytes before its end; PyAV cannot write it.
-    """
-    start = data.index(b"tkhd") - 4
-    (size,) = struct.unpack(">I", data[start : start + 4])
-    at = start + size - 8 - 36
-    a, b, c, d = (value << 16 for value in matrix)
-    changed = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
-    return data[:at] + changed + data[at + 36 :]
 
 
 def marked() -> bytes:
@@ -150,29 +138,84 @@ def test_two_annotated_frames_less_or_more_are_refused(frames: int, have: int) -
     assert "the json annotates 3" in error.cause
 
 
-@pytest.mark.parametrize(
-    ("matrix", "shape", "expected"),
-    [
-        ((1, 0, 0, 1), (HEIGHT, WIDTH), "RG--"),
-        ((0, 1, -1, 0), (WIDTH, HEIGHT), "-RG-"),  # a quarter turn clockwise, a phone held upright
-        ((-1, 0, 0, -1), (HEIGHT, WIDTH), "--RG"),
-        ((0, -1, 1, 0), (WIDTH, HEIGHT), "G--R"),
-    ],
-)
-def test_a_display_rotation_is_honoured(
-    matrix: tuple[int, int, int, int], shape: tuple[int, int], expected: str
-) -> None:
-    rule = SizeRule(mode="fit", max_pixels=24 * 32, width=1, height=1)
-    data = turned(marked(), matrix)
-    for size in (NATIVE, rule):
-        video = decode(data, 1, sizing=size)
-        assert (video.facts.height, video.facts.width) == shape
-        assert corners(video.frames[0]) == expected
-        assert video.frames.shape[1:3] == (video.size.height, video.size.width)
-    image = cv2.imdecode(np.frombuffer(video.jpegs[0], np.uint8), cv2.IMREAD_COLOR)
-    assert image is not None
-    assert image.shape[:2] == shape
-    assert corners(image[..., ::-1]) == expected
+def test_without_an_annotation_all_frames_of_the_video_are_there() -> None:
+    video = decode(VIDEO, None)
+    assert video.facts.indices == (0, 4, 8)
+    assert decode(VIDEO, None, step=1).facts.indices == tuple(range(9))
+    assert decode(encode_mp4(pictures(1)), None).facts.indices == (0,)
+
+
+# in pieces
+
+
+class Watched:
+    """A video that lies elsewhere, and what was read of it.
+
+    Attributes:
+        opened: its streams, each closed by whoever opened it.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.opened: list[io.BytesIO] = []
+
+    @property
+    def size(self) -> int:
+        return len(self._data)
+
+    def open(self) -> io.BytesIO:
+        self.opened.append(io.BytesIO(self._data))
+        return self.opened[-1]
+
+
+@functools.cache
+def long_video() -> bytes:
+    """40 frames of noise, each a key frame: more bytes than FFmpeg reads ahead."""
+    noise = np.random.default_rng(3).integers(0, 256, (40, 288, 384, 3), np.uint8)
+    buffer = io.BytesIO()
+    with av.open(buffer, mode="w", format="mp4") as container:
+        stream: Any = container.add_stream("mjpeg", rate=24)
+        stream.height, stream.width, stream.pix_fmt = 288, 384, "yuvj420p"
+        for frame in noise:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode(None))
+    return buffer.getvalue()
+
+
+def test_frames_are_decoded_as_they_are_taken() -> None:
+    video = Watched(long_video())
+    facts = probe_video(video, step=1, annotated=40, max_pixels=10**6)
+    assert all(stream.closed for stream in video.opened)
+    frames = annotated_frames(video, facts, NATIVE(facts.height, facts.width))
+    next(frames)
+    assert video.opened[-1].tell() < video.size // 2
+    frames.close()  # type: ignore[attr-defined]
+    assert video.opened[-1].closed
+
+
+@pytest.mark.parametrize("where", [20, 39])
+def test_a_fault_shows_when_its_frame_is_due(where: int) -> None:
+    """The row is the same wherever it lies; frames before it have been given by then."""
+    data = bytearray(long_video())
+    with av.open(io.BytesIO(data)) as container:
+        packet = [packet for packet in container.demux(video=0) if packet.size][where]
+        assert packet.pos is not None
+        data[packet.pos : packet.pos + packet.size] = bytes(packet.size)
+    facts = probe_video(bytes(data), step=1, annotated=40, max_pixels=10**6)
+    frames = annotated_frames(bytes(data), facts, NATIVE(facts.height, facts.width))
+    assert drained(itertools.islice(frames, where)) == where
+    with pytest.raises(InputError) as caught:
+        next(frames)
+    assert (caught.value.reason, caught.value.stage, caught.value.role) == (
+        *("corrupt", "decode", "video"),
+    )
+
+
+def test_a_video_that_is_not_what_was_counted_is_refused() -> None:
+    facts = probe_video(VIDEO, step=4, annotated=3, max_pixels=10**6)
+    for other in (encode_mp4(pictures(7)), encode_mp4(pictures(9, 32, 32))):
+        with pytest.raises(InputError, match=r"its packets told of 3|is 32x32, the first 64x48"):
+            drained(annotated_frames(other, facts, NATIVE(HEIGHT, WIDTH)))
 
 
 # what is no video
