@@ -166,7 +166,7 @@ def test_frames_that_were_shown_are_let_go() -> None:
     gc.disable()
     try:
         for _ in video_frames(data):
-            alive = sum(isinstance(thing, av.VideoFrame) for thing in gc.get_objects())
+            alive = sum(type(thing) is av.VideoFrame for thing in gc.get_objects())
             most = max(most, alive)
     finally:
         gc.enable()
