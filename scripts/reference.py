@@ -20,6 +20,7 @@ from mav_pipeline.evaluate.metrics import METRICS
 from mav_pipeline.evaluate.truth import TRUTH_LAYOUTS
 from mav_pipeline.export.layouts import EXPORT_LAYOUTS
 from mav_pipeline.matting.registry import BACKENDS
+from mav_pipeline.media import label_rule
 from mav_pipeline.schema import SCORES, version
 from mav_pipeline.schema.passed_over import PASSED_OVER
 from mav_pipeline.schema.reasons import REASONS
@@ -192,6 +193,13 @@ def passed_over() -> str:
     return _table(heads, ((f"`{r.slug}`", r.meaning, r.way_out) for r in PASSED_OVER))
 
 
+def labels() -> str:
+    """The rule of mask images, as its module words it."""
+    assert label_rule.__doc__ is not None
+    _, _, text = label_rule.__doc__.partition("\n\n")
+    return text.replace("``", "`")
+
+
 def statuses() -> str:
     """Every status of a clip or a masklet."""
     return _table(("status", "meaning"), ((f"`{k}`", v) for k, v in MEANINGS.items()))
@@ -247,6 +255,7 @@ PARTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
         "scores": scores,
         "reasons": reasons,
         "passed_over": passed_over,
+        "labels": labels,
         "statuses": statuses,
         "exports": exports,
     },
