@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import itertools
+from bisect import bisect_right
 from collections.abc import Collection, Sequence
+
+_CLOSE = 8  # frames from mask to mask: SA-V has 4, YouTube-VOS with every frame 5
+_MANY = 8  # masks: that so many stand at equal distances is no chance
 
 
 def clip_frames(masks: Collection[int], frames: Collection[int]) -> tuple[int, ...]:
     """The frames of a clip: those that have a mask, and those that could have one.
 
     Masks that come at a steady step through the clip are all there is: SA-V annotates every fourth
-    of its frames. Others stand on a few frames only, the first mostly, and every frame is the
+    of its frames. Others stand on a few frames only, such as the first, and every frame is the
     clip's, annotated or not.
 
     A step is steady where the distances between masks are multiples of the smallest one, masks
-    stand on half of the places from the first to the last at the least, and there are three masks
-    or no room for two more.
+    stand on half of the places from the first to the last at the least, they are close together or
+    many, and of two the second is near the end.
 
     Args:
         masks: numbers of the frames that have a mask for some object, at least one.
@@ -24,17 +28,19 @@ def clip_frames(masks: Collection[int], frames: Collection[int]) -> tuple[int, .
     Returns:
         Numbers out of ``frames``, ascending.
     """
-    step = _step(sorted(masks), max(frames, default=0))
-    first = min(masks)
-    return tuple(number for number in sorted(frames) if (number - first) % step == 0)
+    numbers, ordered = sorted(masks), sorted(frames)
+    step = _step(numbers)
+    between = bisect_right(ordered, numbers[0] + step) - bisect_right(ordered, numbers[0])
+    is_long = len(numbers) > 2 or numbers[-1] + 2 * step > max(frames, default=0)
+    if not (step and is_long and (between <= _CLOSE or len(numbers) >= _MANY)):
+        return tuple(ordered)
+    return tuple(number for number in ordered if (number - numbers[0]) % step == 0)
 
 
-def _step(masks: Sequence[int], last: int) -> int:
+def _step(masks: Sequence[int]) -> int:
+    """From mask to mask; 0 where that is uneven, or where masks are missing more often than not."""
     distances = [after - before for before, after in itertools.pairwise(masks)]
-    if not distances:
-        return 1
-    step = min(distances)
-    is_even = all(distance % step == 0 for distance in distances)
-    is_dense = 2 * len(distances) >= (masks[-1] - masks[0]) // step
-    is_long = len(masks) > 2 or masks[-1] + 2 * step > last
-    return step if is_even and is_dense and is_long else 1
+    step = min(distances, default=0)
+    if any(distance % step for distance in distances):
+        return 0
+    return step if step and 2 * len(distances) >= (masks[-1] - masks[0]) // step else 0
