@@ -5,11 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from mav_pipeline.dataset.sample import read_document
 from tests.exports import built, exported, names, rows, stored
-from tests.fakes import decode_sample, encode_mp4, level, moving_box, pictures, write, write_clip
+from tests.fakes import (
+    decode_sample,
+    encode_mp4,
+    jpeg,
+    level,
+    moving_box,
+    pictures,
+    png,
+    write,
+    write_clip,
+)
 
 SAV_EVAL = {"source.name": "sav_eval", "source.masklets": "gt"}
 
@@ -72,3 +84,55 @@ def test_what_an_export_says_of_a_clip_must_be_whole(root: Path, tmp_path: Path)
     assert (row["status"], row["reasons"]) == ("failed", ["json"])
     assert "b.json is not what an export says of a clip" in row["error"]
     assert list(stored(again)) == ["sav_000001"]
+
+
+# frames on which nobody looked for an object
+
+
+@pytest.fixture(scope="module")
+def sparse(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A set of one clip of 6 frames: object 1 is annotated on all, 2 on 0, 2 and 4, gone on 2."""
+    folder = tmp_path_factory.mktemp("sparse")
+    masks = {1: moving_box(6), 2: moving_box(6, top=30, left=40, side=10)}
+    masks[2][2] = False
+    for number, picture in enumerate(pictures(6)):
+        write(folder / f"in/JPEGImages/a/{number:05d}.jpg", jpeg(picture))
+        for item in (1,) if number % 2 else (1, 2):
+            data = png(masks[item][number] * np.uint8(255))
+            write(folder / f"in/Annotations/a/{item:03d}/{number:05d}.png", data)
+    return built(folder / "in", folder / "out", **SAV_EVAL)
+
+
+def test_they_are_in_no_training_set(sparse: Path, tmp_path: Path) -> None:
+    exported(sparse, tmp_path / "v", format="videomama")
+    table = pq.read_table(tmp_path / "v/metadata.parquet").to_pylist()
+    assert {row["composite_path"]: row["frame_indices"] for row in table} == {
+        "image/a_gt_001": [*range(6)],
+        "image/a_gt_002_00000": [0],
+        "image/a_gt_002_00004": [4],
+    }
+    exported(sparse, tmp_path / "w", format="videomama", trim=False)
+    row = pq.read_table(tmp_path / "w/metadata.parquet").to_pylist()[1]
+    assert (row["frame_indices"], row["visible"]) == ([0, 2, 4], [[0, 1], [2, 3]])
+    exported(sparse, tmp_path / "d", format="davis")
+    for folder in ("JPEGImages", "Annotations"):
+        assert [name[:5] for name in names(tmp_path / f"d/{folder}/a")] == [
+            "00000",
+            "00002",
+            "00004",
+        ]
+
+
+def test_they_come_back_as_such(sparse: Path, tmp_path: Path) -> None:
+    exported(sparse, tmp_path / "s", format="sav_val")
+    assert [name[:5] for name in names(tmp_path / "s/Annotations/a/002")] == [
+        "00000",
+        "00002",
+        "00004",
+    ]
+    again = built(tmp_path / "s", tmp_path / "again", **SAV_EVAL)
+    one, other = (read_document(stored(root)["a"]) for root in (sparse, again))
+    assert other.frame_indices == one.frame_indices == (*range(6),)
+    assert other.masklets[1].annotated == (True, False) * 3
+    assert [m.annotated for m in other.masklets] == [m.annotated for m in one.masklets]
+    assert [m.mask for m in other.masklets] == [m.mask for m in one.masklets]
