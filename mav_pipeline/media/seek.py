@@ -53,6 +53,18 @@ def decode_frames(content: Content, numbers: Sequence[int]) -> Iterator[Frame]:
     raise VideoError("frame_count", f"the video has no frame {left[0]}")
 
 
+def key_frames(content: Content) -> tuple[int, ...]:
+    """The numbers of a video's key frames, where decoding can begin; (0,) where times tell none.
+
+    Raises:
+        ValueError: the video cannot be read.
+        OSError: it cannot be read.
+    """
+    with open_video(content) as video:
+        index = _Index.of(video)
+    return (0,) if index is None else tuple(sorted(index.numbers[index.keys].tolist()))
+
+
 @dataclass(frozen=True, slots=True)
 class _Index:
     """The packets of a stream whose times tell the numbers of their frames.

@@ -1,7 +1,7 @@
 """The report of a set: one page that needs nothing but a browser.
 
-    BuiltSet -> choose -> pictures -\\
-                bounds -> charts   --> page -> report/index.html
+    BuiltSet -> choose -> sheets <- pictures <- shown -\\
+                bounds -> charts ----------------------> page -> report/index.html
 
 The same set gives the same bytes.
 """

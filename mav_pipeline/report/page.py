@@ -41,7 +41,7 @@ from mav_pipeline.report.charts import (
 )
 from mav_pipeline.report.choose import choose
 from mav_pipeline.report.masklets import in_order, pack
-from mav_pipeline.report.pictures import Sheet, sheets
+from mav_pipeline.report.sheets import Sheet, sheets
 from mav_pipeline.schema import JUDGED, MASKLET_STATUSES, RunReport, ShardReceipt
 from mav_pipeline.schema.errors import OutputError
 from mav_pipeline.schema.passed_over import PASSED_OVER

@@ -29,17 +29,18 @@ from mav_pipeline.dataset.manifest import SCHEMA
 from mav_pipeline.dataset.plan_file import to_table
 from mav_pipeline.dataset.receipts import record_failure
 from mav_pipeline.dataset.regate import regate
+from mav_pipeline.dataset.shard_tar import stored_samples
 from mav_pipeline.matting.binary import BinaryBackend
 from mav_pipeline.media.images import encode_jpeg
 from mav_pipeline.media.masks import encode_rle
 from mav_pipeline.media.parquet import encode_table
 from mav_pipeline.planning import plan
-from mav_pipeline.report import masklets, write_report
+from mav_pipeline.report import masklets, sheets, write_report
 from mav_pipeline.report.bounds import Limit, limits_of
 from mav_pipeline.report.charts import PLOT_HEIGHT, PLOT_WIDTH, histogram, rate
 from mav_pipeline.report.choose import Choice, choose
 from mav_pipeline.report.masklets import pack
-from mav_pipeline.report.pictures import _over_checkerboard
+from mav_pipeline.report.pictures import _over_checkerboard, pictures
 from mav_pipeline.schema import (
     FORMAT,
     Clip,
@@ -72,7 +73,8 @@ def _shade(number: int) -> np.ndarray:
 def _mp4() -> bytes:
     buffer = io.BytesIO()
     with av.open(buffer, "w", format="mp4") as container:
-        stream = container.add_stream("mpeg4", rate=24)
+        groups = {"x264-params": "keyint=12:scenecut=0", "threads": "1"}
+        stream = container.add_stream("libx264", rate=24, options=groups)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         for number in range(STEP * FRAMES):
             frame = av.VideoFrame.from_ndarray(_shade(number), format="rgb24")
@@ -262,6 +264,29 @@ def test_a_masklet_is_shown_on_visible_frames(tmp_path: Path, stored: str, alpha
         board = np.asarray(frames[3].convert("L"), dtype=int)
         solid = mask > 0
         assert abs(np.median(board[solid]) - np.median(frame[..., 0][solid])) < 8
+
+
+def test_frames_that_are_dear_to_decode_give_way_to_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every twelfth frame of the video is a key frame; the object is seen from frame 4 on."""
+    built = _build(tmp_path / "set", ("clip_0", "clip_2"))
+    assert "Video frames 4, 12, 20" in _page(built)
+    monkeypatch.setattr(sheets, "VIDEO_PIXELS", 0)
+    page = _page(built)
+    assert "Video frames 4, 12, 16" in page
+    frames = _strips(page)["clip_0 manual_000, frame"]
+    for number, frame in zip((4, 12, 16), frames, strict=True):
+        assert abs(np.median(np.asarray(frame, dtype=int)) - _shade(number)[0, 0, 0]) < 8
+
+
+def test_larger_frames_than_the_source_allowed_are_not_decoded(tmp_path: Path) -> None:
+    built = _build(tmp_path / "set", ("clip_0",))
+    members = next(stored_samples(built.storage, f"shards/{_tar(built, 'mav-000000').name}"))[1]
+    words = {"count": 1, "video_pixels": 1e9}
+    with pytest.raises(ValueError, match=r"3072 pixels, source\.max_pixels is 3071"):
+        pictures(members, ["manual_000"], max_pixels=3071, **words)
+    assert len(pictures(members, ["manual_000"], max_pixels=None, **words)[0].strips) == 4
 
 
 def test_a_red_object_on_green_shows_no_green_on_the_checkerboard() -> None:

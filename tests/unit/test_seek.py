@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mav_pipeline.media.seek import decode_frames
+from mav_pipeline.media.seek import decode_frames, key_frames
 from mav_pipeline.media.sizing import source_size
 from mav_pipeline.media.video import annotated_frames, probe_video
 from mav_pipeline.schema import Frames
@@ -88,6 +88,14 @@ def test_groups_between_wanted_frames_are_not_decoded() -> None:
     np.testing.assert_array_equal(fetched(bytes(data), [3, 35]), whole_frames[[3, 35]])
 
 
+@pytest.mark.parametrize("kind", CODECS)
+def test_key_frames_are_numbered_as_they_are_shown(kind: str) -> None:
+    with av.open(io.BytesIO(video(kind))) as container:
+        found = [frame.key_frame for frame in container.decode(video=0)]
+    assert found.count(True) == {"one group": 1, "key frames only": COUNT}.get(kind, 5)
+    assert key_frames(video(kind)) == tuple(np.flatnonzero(found))
+
+
 def test_a_video_cut_from_a_longer_one_is_counted_as_it_decodes() -> None:
     """Without its first key frame, what shows first is not what the packets say."""
     with av.open(io.BytesIO(video("open groups"))) as container:
@@ -99,6 +107,7 @@ def test_a_video_cut_from_a_longer_one_is_counted_as_it_decodes() -> None:
                 packet.stream = stream
                 cut.mux(packet)
     data = buffer.getvalue()
+    assert key_frames(data) == (0,)
     with av.open(io.BytesIO(data)) as container:
         frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
     assert len(frames) < len(packets)
