@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import cv2
@@ -46,7 +46,7 @@ class Tally:
         return int(np.flatnonzero(self.pixels)[-1]) if self.pixels.any() else 0
 
     def add(self, values: NDArray[Any]) -> None:
-        """Counts a picture of (H, W) uint8 or uint16."""
+        """Counts a picture of (H, W) uint8 or uint16; what is 0 is not counted whole."""
         pixels = _histogram(values, len(self.pixels))
         self.pixels += pixels
         if np.count_nonzero(pixels[1:]) < 2:
@@ -93,14 +93,15 @@ class Survey:
             self.opacities += _histogram(image.alpha, 256)
         if not image.values.any():
             return
+        part = replace(image, values=_shown(image.values))
         self.lossy |= image.lossy
         self.forms.add(image.form)
         if image.form == "palette":
             self.all_shades &= image.shades is not None
-            self.indices += _histogram(image.values, 256)
+            self.indices += _histogram(part.values, 256)
         elif image.form == "colour":
             self._add_colours(image.values)
-        if (gray := grays_of(image)) is not None:
+        if (gray := grays_of(part)) is not None:
             self._grays.setdefault(image.top, Tally.of(image.top + 1)).add(gray)
 
     def _add_colours(self, values: NDArray[np.uint32]) -> None:
@@ -152,6 +153,24 @@ def grays_as_colours(image: MaskImage) -> NDArray[np.uint32]:
     """(H, W) 0xRRGGBB of a gray image."""
     gray = image.values if image.top != WHITE_16 else to_8_bits(image.values)
     return gray.astype(np.uint32) * np.uint32(_WHITE_8 // min(image.top, _WHITE_8) * 0x010101)
+
+
+def labels_of(values: NDArray[Any]) -> list[int]:
+    """The values of (H, W) indices, grays or colours, without 0, ascending."""
+    if values.dtype.itemsize > 2:
+        return [label for label in np.unique(values).tolist() if label]
+    counts = _histogram(_shown(values), np.iinfo(values.dtype).max + 1)
+    return (np.flatnonzero(counts[1:]) + 1).tolist()
+
+
+def _shown(values: NDArray[Any]) -> NDArray[Any]:
+    """The part of a picture that is not 0, and a pixel around it: objects are mostly small."""
+    if values.dtype.itemsize > 2:
+        return values
+    seen = values if values.dtype == np.uint8 else (values != 0).view(np.uint8)
+    left, top, width, height = cv2.boundingRect(seen)
+    rows = slice(max(0, top - 1), top + height + 1)
+    return np.ascontiguousarray(values[rows, max(0, left - 1) : left + width + 1])
 
 
 def _histogram(

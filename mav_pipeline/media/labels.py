@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mav_pipeline.media.label_rule import VOID, LabelRule, Reading, decide
-from mav_pipeline.media.label_survey import WHITE_16, Survey, grays_as_colours, grays_of
+from mav_pipeline.media.label_survey import WHITE_16, Survey, grays_as_colours, grays_of, labels_of
 from mav_pipeline.media.mask_images import MaskImage
 from mav_pipeline.media.masks import encode_rle
 from mav_pipeline.schema import Mask, Rle
@@ -91,8 +91,8 @@ def _split(image: MaskImage, reading: Reading) -> Iterator[tuple[int, Mask]]:
     if reading.void is not None:
         yield _OUT, values == reading.void
     if reading.holds == "ids":
-        for label in np.unique(values).tolist():
-            if label not in (0, reading.void):
+        for label in labels_of(values):
+            if label != reading.void:
                 yield label, values == label
         return
     inside = values > 0 if reading.nonzero else values > top // 2

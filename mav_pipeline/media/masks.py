@@ -105,7 +105,8 @@ def encode_rle(mask: Mask) -> Rle | None:
     area = int(np.count_nonzero(mask))
     if area == 0:
         return None
-    counts = coco.encode(np.asfortranarray(mask.astype(np.uint8)))["counts"]
+    columns = cv2.transpose(np.ascontiguousarray(mask).view(np.uint8))  # faster than numpy's copy
+    counts = coco.encode(np.asfortranarray(columns.T))["counts"]
     return Rle(mask.shape[0], mask.shape[1], bytes(counts), area)
 
 

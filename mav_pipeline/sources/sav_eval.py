@@ -97,8 +97,7 @@ class SavEval:
         count = sum(map(len, files.masks.values()))
         objects = len(files.masks)
         if None in files.masks:
-            found = read_objects(lambda: [(0, image)], self._config.rule, one=False, role="mask")
-            objects = max(1, len(found.rles))
+            objects = self._objects_of_one(image)
             count *= objects
         return ClipMeasure(objects, len(files.indices), count, height * width)
 
@@ -165,6 +164,14 @@ class SavEval:
             indices = clip_frames(masks, frames)
         stride = self._config.stride
         return indices[indices.index(masks[0]) % stride :: stride]
+
+    def _objects_of_one(self, image: MaskImage) -> int:
+        """How many objects a label image seems to have; what it means is the whole clip's to say."""
+        try:
+            found = read_objects(lambda: [(0, image)], self._config.rule, one=False, role="mask")
+        except InputError:
+            return 1
+        return max(1, len(found.rles))
 
     def _mask(self, file: FileRef) -> MaskImage:
         data = read_ref(self._storage, file)

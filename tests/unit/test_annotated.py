@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -21,7 +22,7 @@ from mav_pipeline.train.loader import MatteDataset
 from tests.exports import built, exported, rows, stored
 from tests.fakes import moving_box, png, write
 
-from .test_sav_eval import load, write_frames
+from .test_sav_eval import load, source, write_frames
 
 FRAMES = 10
 BOX, OTHER = moving_box(FRAMES), moving_box(FRAMES, top=30, side=12)
@@ -127,6 +128,19 @@ def test_label_images_on_every_frame_show_what_is_there(tmp_path: Path) -> None:
     assert first.annotated is None
     assert second.annotated is None
     assert second.visible == (True,) * 5 + (False,) * 5
+
+
+def test_a_measure_does_not_trust_the_first_label_image(tmp_path: Path) -> None:
+    """It is dim and soft, so alone it could not be told; the others make a binary clip of it."""
+    write_frames(tmp_path / "JPEGImages" / "a", range(3))
+    for number, white in enumerate((90, 255, 255)):
+        soft = cv2.circle(np.zeros((48, 64), np.uint8), (30, 24), 15, white, -1, cv2.LINE_AA)
+        write(tmp_path / "Annotations" / "a" / f"{number:05d}.png", png(soft))
+    found = source(tmp_path)
+    (ref,) = found.discover().clips
+    assert found.measure(ref).masklets == 1
+    (masklet,) = load(tmp_path).masklets
+    assert masklet.visible == (False, True, True)
 
 
 def test_a_stride_keeps_the_first_annotated_frame(tmp_path: Path) -> None:
