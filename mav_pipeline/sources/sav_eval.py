@@ -166,7 +166,7 @@ class SavEval:
         return indices[indices.index(masks[0]) % stride :: stride]
 
     def _objects_of_one(self, image: MaskImage) -> int:
-        """How many objects a label image seems to have; what it means is the whole clip's to say."""
+        """How many objects a label image seems to have; what it means, the whole clip says."""
         try:
             found = read_objects(lambda: [(0, image)], self._config.rule, one=False, role="mask")
         except InputError:
