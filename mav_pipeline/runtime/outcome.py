@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import islice
 
 from mav_pipeline.config import RunConfig
@@ -46,17 +47,20 @@ def has_no_sample(report: RunReport, config: RunConfig) -> bool:
 
 def _no_sample(report: RunReport, config: RunConfig) -> str:
     """What became of the clips and masklets, the most frequent reasons, and the ways out."""
-    clips, masklets = (
-        ", ".join(f"{count} {name}" for name, count in counts.items() if count and name not in hide)
-        for counts, hide in ((report.clips, {"planned"}), (report.masklets, set[str]()))
-    )
+    planned = report.clips["planned"]
+    clips = _listed({name: n for name, n in report.clips.items() if name != "planned"})
     lines = [
-        f"not one sample came out of {report.clips['planned']} clips",
-        f"  clips: {clips}; masklets: {masklets or 'none'}",
+        f"not one sample came out of {planned} clip{'s' * (planned > 1)}",
+        f"  clips: {clips}; masklets: {_listed(report.masklets)}",
         *_reasons(report, config),
+        *([f"  files passed over: {report.passed_over}"] if report.passed_over.counts else []),
         f"  {layout.MANIFEST} in {config.output.root} says it of each; `mav report` shows it",
     ]
     return "\n".join(lines)
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "none"
 
 
 def _reasons(report: RunReport, config: RunConfig) -> list[str]:

@@ -8,6 +8,7 @@ import pytest
 
 from mav_pipeline.runtime.outcome import has_no_sample, over_budget, shortcoming
 from mav_pipeline.schema import MASKLET_STATUSES, RunReport
+from mav_pipeline.schema.passed_over import PassedOver
 from tests.fakes import config
 
 
@@ -58,7 +59,8 @@ def test_no_sample_is_said_with_what_became_of_clips_the_reasons_and_the_ways_ou
     reasons = {"corrupt": 70, "solver_fallback": 50, "no_annotation": 30, "core_loss": 4, "late": 1}
     clips, masklets = {"published": 2, "failed": 68, "skipped": 30}, {"rejected": 4, "failed": 2}
     run = config({"output.root": "s3://bucket/set", "quality.max_failed_fraction": 1.0})
-    said = shortcoming(report(clips, masklets, reasons), run)
+    passed = PassedOver({"packed": 1}, {"packed": ("sav_001.tar.gz",)})
+    said = shortcoming(report(clips, masklets, reasons, passed_over=passed), run)
     assert said == (
         "not one sample came out of 100 clips\n"
         "  clips: 2 published, 68 failed, 30 skipped; masklets: 4 rejected, 2 failed\n"
@@ -67,6 +69,7 @@ def test_no_sample_is_said_with_what_became_of_clips_the_reasons_and_the_ways_ou
         "  30 x no_annotation: the masks asked for are not there; way out: source.masklets=...\n"
         "  4 x core_loss: holes inside the mask; way out: quality.max_core_loss\n"
         "  1 x late\n"
+        "  files passed over: 1 packed (sav_001.tar.gz)\n"
         "  manifest.parquet in s3://bucket/set says it of each; `mav report` shows it"
     )
 
