@@ -235,6 +235,13 @@ def sources() -> str:
     return _table(("`source=`", "layout"), ((f"`{k.name}`", k.about) for k in SOURCES))
 
 
+def layouts() -> str:
+    """How the files of each source lie."""
+    heads = ("`source=`", "files of a clip", "read", "refused")
+    rows = ((f"`{k.name}`", o.files, o.reads, o.refuses) for k in SOURCES for o in k.layouts)
+    return _table(heads, rows)
+
+
 def backends() -> str:
     """The backends that there are."""
     return _table(("`matting=`", "makes mattes by"), ((f"`{k.name}`", k.about) for k in BACKENDS))
@@ -257,6 +264,7 @@ PARTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
         "passed_over": passed_over,
         "labels": labels,
         "statuses": statuses,
+        "layouts": layouts,
         "exports": exports,
     },
     "docs/quality.md": {"metrics": metrics},

@@ -73,3 +73,19 @@ def turned(data: bytes, matrix: Sequence[int]) -> bytes:
     a, b, c, d = matrix
     changed = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
     return data[:at] + changed + data[at + 36 :]
+
+
+def encoded(path: Path, frames: NDArray[np.uint8], *options: str, rate: str = "24") -> Path:
+    """A video of (T, H, W, 3) RGB or (T, H, W) gray frames, in the container of the path's ending.
+
+    Args:
+        options: of ffmpeg's output, the codec for one; without any, what ffmpeg takes.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    height, width = frames.shape[1:3]
+    pixels = "gray" if frames.ndim == 3 else "rgb24"
+    form = ("-f", "rawvideo", "-pix_fmt", pixels, "-s", f"{width}x{height}", "-r", rate)
+    words = ("ffmpeg", "-v", "error", "-y", *form, "-i", "-", *options, str(path))
+    done = subprocess.run(words, input=np.ascontiguousarray(frames).tobytes(), capture_output=True)
+    assert done.returncode == 0, done.stderr
+    return path

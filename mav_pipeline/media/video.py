@@ -10,7 +10,7 @@ depends on how it was counted.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -92,12 +92,14 @@ def annotated_frames(
     facts: VideoFacts,
     size: WorkingSize,
     *,
+    only: Collection[int] | None = None,
     jpeg: Callable[[int, bytes], None] | None = None,
 ) -> Iterator[Frame]:
     """The frames of ``facts.indices`` in time order, one by one.
 
     Args:
         size: the working size of ``facts.height`` x ``facts.width``.
+        only: numbers of those that are wanted; None: all.
         jpeg: called with (source frame number, JPEG file at source resolution) of each frame,
             before it is given.
 
@@ -114,7 +116,9 @@ def annotated_frames(
     with _input_errors():
         with open_video(content) as video:
             for count, frame in _counted(video, tally, (facts.height, facts.width)):
-                if (count - 1) % facts.step == 0 and (index := next(left, None)) is not None:
+                if (count - 1) % facts.step or (index := next(left, None)) is None:
+                    continue
+                if only is None or index in only:
                     if jpeg is not None:
                         jpeg(index, encode_jpeg(video.rgb(frame)))
                     scaled = video.rgb(frame, (size.height, size.width))

@@ -57,6 +57,7 @@ class Masklet:
             every frame. It is invisible where nobody did.
         void_pixels: of the mask images it was read from, left out as no object's; None where its
             masks are no images.
+        rules: slugs of those by which its source settled what names left open, for its row.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Masklet:
     problem: Problem | None = None
     annotated: tuple[bool, ...] | None = None
     void_pixels: int | None = None
+    rules: tuple[str, ...] = ()
 
     @property
     def visible(self) -> tuple[bool, ...]:
@@ -80,7 +82,7 @@ class Masklet:
     @property
     def notes(self) -> tuple[str, ...]:
         """Slugs that its row shall have beside its verdict's reasons."""
-        return () if all(self.looked_for) else ("partly_annotated",)
+        return self.rules if all(self.looked_for) else (*self.rules, "partly_annotated")
 
 
 @dataclass(frozen=True, slots=True)

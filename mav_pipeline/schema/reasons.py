@@ -60,6 +60,9 @@ REASONS = (
     Reason("mask_png", "input", "a mask image cannot be decoded", _REPAIR),
     Reason("mask_labels", "input", "what mask images hold cannot be told", "source.labels=..."),
     Reason("mask_size", "input", "a mask image is of another size than its frame", _REPAIR),
+    Reason("by_order", "note", "masks were matched in order, for numbers or rates differ", "none"),
+    Reason("from_zero", "note", "masks from 1 on were taken for frames from 0 on", "number from 0"),
+    Reason("mask_scaled", "note", "masks of another size were scaled to the frames'", "none"),
     Reason("partly_annotated", "note", "on some frames nobody looked for the object", "none"),
     # guards
     Reason("max_pixels", "choice", "its frames are too large", "raise source.max_pixels"),

@@ -37,6 +37,24 @@ def clip_frames(masks: Collection[int], frames: Collection[int]) -> tuple[int, .
     return tuple(number for number in ordered if (number - numbers[0]) % step == 0)
 
 
+def thinned(indices: Sequence[int], first: int, stride: int) -> tuple[int, ...]:
+    """Every ``stride``-th frame of a clip, such that the ``first`` annotated one is taken."""
+    return tuple(indices[indices.index(first) % stride :: stride])
+
+
+def looked_for(looked: Sequence[bool], seen: Collection[int]) -> Sequence[bool]:
+    """Where somebody looked for an object of label images.
+
+    Where those stand on some frames only, they need not show all objects: YouTube-VOS draws those
+    of its validation set once each, when they appear.
+
+    Args:
+        looked: of each frame, whether it has a label image.
+        seen: the places of frames on which the object is drawn.
+    """
+    return looked if all(looked) else [place in seen for place in range(len(looked))]
+
+
 def _step(masks: Sequence[int]) -> int:
     """From mask to mask; 0 where that is uneven, or where masks are missing more often than not."""
     distances = [after - before for before, after in itertools.pairwise(masks)]

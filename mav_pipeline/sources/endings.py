@@ -8,6 +8,7 @@ from mav_pipeline.sources.listing import Found
 
 #: In lower case; a file's may be in any.
 VIDEO_ENDINGS = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v")
+_PICTURES = (".jpg", ".jpeg", ".png")
 #: Of pictures that are neither JPEG nor PNG.
 _OTHER_IMAGES = (
     *(".tif", ".tiff", ".bmp", ".webp", ".gif", ".exr", ".tga", ".heic", ".avif", ".jp2", ".dpx"),
@@ -18,6 +19,11 @@ _OTHER_IMAGES = (
 def is_video(name: str) -> bool:
     """Whether a file of this name holds video."""
     return name.lower().endswith(VIDEO_ENDINGS)
+
+
+def is_picture(name: str) -> bool:
+    """Whether a file of this name is a JPEG or a PNG."""
+    return name.lower().endswith(_PICTURES)
 
 
 def kind_of(name: str) -> str:

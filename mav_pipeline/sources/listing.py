@@ -28,6 +28,7 @@ class Found:
     Attributes:
         name: path in the collection, no part of which is hidden.
         uri, offset, size, version: where its bytes lie, see ``FileRef``.
+        is_utf8: else its name is escaped here, and it cannot be opened by that.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Found:
     offset: int
     size: int
     version: str
+    is_utf8: bool = True
 
     @property
     def path(self) -> str:
@@ -175,7 +177,7 @@ def _member(tar: Found, member: Member) -> Found:
 
 def _loose(entry: Entry) -> Found:
     name = _recorded(entry.name)
-    return Found(name, name, 0, entry.size, entry.version)
+    return Found(name, name, 0, entry.size, entry.version, is_utf8=name == entry.name)
 
 
 def _recorded(name: str) -> str:

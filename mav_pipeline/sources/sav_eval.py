@@ -32,9 +32,9 @@ from mav_pipeline.schema import (
 from mav_pipeline.schema.about import ClipAbout
 from mav_pipeline.schema.errors import InputError
 from mav_pipeline.schema.interfaces import Discovery, Sizing
-from mav_pipeline.sources import sav
+from mav_pipeline.sources import sav, sav_layouts
 from mav_pipeline.sources.about import read_about
-from mav_pipeline.sources.annotated import clip_frames
+from mav_pipeline.sources.annotated import clip_frames, looked_for, thinned
 from mav_pipeline.sources.image_frames import image_frames, image_shape
 from mav_pipeline.sources.image_layout import image_clips, number_of, owner_of
 from mav_pipeline.sources.kind import SourceKind
@@ -162,8 +162,7 @@ class SavEval:
             indices = tuple(number for number in about.frame_indices if number in frames)
         else:
             indices = clip_frames(masks, frames)
-        stride = self._config.stride
-        return indices[indices.index(masks[0]) % stride :: stride]
+        return thinned(indices, masks[0], self._config.stride)
 
     def _objects_of_one(self, image: MaskImage) -> int:
         """How many objects a label image seems to have; what it means, the whole clip says."""
@@ -192,7 +191,7 @@ class SavEval:
                 continue
             by_id = objects.rles if owner is None else {owner: objects.rles.get(1, {})}
             for item, rles in by_id.items():
-                annotated = _annotated(looked, rles) if owner is None else looked
+                annotated = looked_for(looked, rles) if owner is None else looked
                 found.append(_masklet(item, rles, annotated, void_pixels=objects.void_pixels))
         return [screened(masklet, self._config) for masklet in sorted(found, key=lambda m: m.id)]
 
@@ -210,15 +209,6 @@ class SavEval:
                 yield places[number], image
 
         return read_objects(pictures, self._config.rule, one=owner is not None, role="mask")
-
-
-def _annotated(looked: Sequence[bool], rles: Mapping[int, Rle]) -> Sequence[bool]:
-    """Where somebody looked for an object of label images.
-
-    Where those stand on some frames only, they need not show all objects: YouTube-VOS draws those
-    of its validation set once each, when they appear.
-    """
-    return looked if all(looked) else [place in rles for place in range(len(looked))]
 
 
 def _masklet(
@@ -250,4 +240,5 @@ KIND = SourceKind(
     credit=sav.CREDIT,
     cites=sav.CITES,
     tags=sav.TAGS,
+    layouts=sav_layouts.EVAL,
 )

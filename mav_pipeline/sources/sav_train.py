@@ -30,7 +30,7 @@ from mav_pipeline.schema import (
 )
 from mav_pipeline.schema.errors import InputError, in_words
 from mav_pipeline.schema.interfaces import Discovery, Sizing
-from mav_pipeline.sources import sav
+from mav_pipeline.sources import sav, sav_layouts
 from mav_pipeline.sources.endings import VideoNames, kind_of
 from mav_pipeline.sources.kind import SourceKind
 from mav_pipeline.sources.listing import (
@@ -277,4 +277,5 @@ KIND = SourceKind(
     credit=sav.CREDIT,
     cites=sav.CITES,
     tags=sav.TAGS,
+    layouts=sav_layouts.TRAIN,
 )

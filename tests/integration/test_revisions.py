@@ -52,8 +52,9 @@ def contents(folder: Path) -> dict[str, str]:
     found["scores"] = digest(built.rows().select(columns).to_pylist())
     images = folder / "images"
     export(built, images)
-    again = ("source=sav_eval", f"source.root={images}", f"output.root={folder / 'eval'}")
-    found["source sav_eval"] = digest(facts(built_by(("matting=binary", *again))))
+    for name in ("sav_eval", "footage"):
+        again = (f"source={name}", f"source.root={images}", f"output.root={folder / name}")
+        found[f"source {name}"] = digest(facts(built_by(("matting=binary", *again))))
     return found
 
 
@@ -65,7 +66,7 @@ def built_by(words: tuple[str, ...]) -> BuiltSet:
 
 
 def export(built: BuiltSet, folder: Path) -> None:
-    """The first clip as PNG frames and masks, as SA-V val has them."""
+    """The first clip as PNG frames and masks, as SA-V val has them and as footage lies."""
     import cv2
     import numpy as np
 
@@ -75,14 +76,16 @@ def export(built: BuiltSet, folder: Path) -> None:
     names = [masklet.name for masklet in decode_sample(members)[1]]
     clip = StoredClip.open(members, names)
     for number, frame in zip(clip.indices, clip.frames(), strict=True):
-        path = folder / "JPEGImages" / key / f"{number:05d}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(str(path), np.ascontiguousarray(frame[..., ::-1]))
+        for place in ("JPEGImages", "own"):
+            path = folder / place / key / f"{number:05d}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(path), np.ascontiguousarray(frame[..., ::-1]))
     for name in names:
         for number, mask in zip(clip.indices, clip.mask_images(name), strict=True):
-            path = folder / "Annotations" / key / f"{clip.object_of(name):03d}/{number:05d}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            cv2.imwrite(str(path), mask)
+            for place in (f"Annotations/{key}", f"own/{key}_mask"):
+                path = folder / place / f"{clip.object_of(name):03d}/{number:05d}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                cv2.imwrite(str(path), mask)
 
 
 def samples(built: BuiltSet) -> Iterator[tuple[str, dict[str, bytes]]]:
