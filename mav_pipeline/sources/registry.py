@@ -9,7 +9,8 @@ from __future__ import annotations
 from mav_pipeline.config import RunConfig
 from mav_pipeline.schema.interfaces import Source
 from mav_pipeline.schema.kinds import Kinds
-from mav_pipeline.sources import footage, sav_eval, sav_train
+from mav_pipeline.sources import sav_eval, sav_train
+from mav_pipeline.sources.footage import source as footage
 from mav_pipeline.sources.kind import SourceKind
 from mav_pipeline.storage import open_storage
 

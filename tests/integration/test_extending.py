@@ -99,7 +99,7 @@ def test_a_source(copy: Copy) -> None:
     yaml = (copy.root / "conf/source/sav_train.yaml").read_text()
     copy.write("conf/source/mine.yaml", yaml.replace("name: sav_train", "name: mine"))
     registry = "mav_pipeline/sources/registry.py"
-    copy.replace(registry, "import footage, sav_eval", "import footage, mine, sav_eval")
+    copy.replace(registry, "import sav_eval", "import mine, sav_eval")
     copy.replace(registry, "footage.KIND)", "footage.KIND, mine.KIND)")
     assert len(copy.touched) == 3
     copy.build("out", "source=mine", "matting=binary")

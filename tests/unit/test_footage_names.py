@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mav_pipeline.schema.errors import InputError
-from mav_pipeline.sources.footage_match import BY_ORDER, FROM_ZERO, by_names, by_order, by_time
-from mav_pipeline.sources.footage_names import frame_numbers, natural_key, stem
+from mav_pipeline.sources.footage.match import BY_ORDER, FROM_ZERO, by_names, by_order, by_time
+from mav_pipeline.sources.footage.names import frame_numbers, natural_key, stem
 
 NAMES = st.text("ab1209._- é", min_size=1, max_size=8)
 WORD = st.text("abx_.-", max_size=4)

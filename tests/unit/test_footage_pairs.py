@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from mav_pipeline.schema import ClipRef, Problem
 from mav_pipeline.schema.keys import safe_key
 from mav_pipeline.schema.passed_over import PassingOver
-from mav_pipeline.sources.footage_clips import footage_clips
-from mav_pipeline.sources.footage_files import mask_groups
+from mav_pipeline.sources.footage.clips import footage_clips
+from mav_pipeline.sources.footage.files import mask_groups
 from mav_pipeline.sources.listing import Found, Listing
 
 

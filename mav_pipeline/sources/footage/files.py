@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from mav_pipeline.schema import ClipRef, FileRef
 from mav_pipeline.schema.errors import InputError
 from mav_pipeline.sources.endings import is_video
-from mav_pipeline.sources.footage_names import frame_numbers, natural_key, stem
-from mav_pipeline.sources.footage_pairs import split_mask
+from mav_pipeline.sources.footage.names import frame_numbers, natural_key, stem
+from mav_pipeline.sources.footage.pairs import split_mask
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from mav_pipeline.schema import Clip, ClipRef, Content, FileRef, Frame, LoadedCl
 from mav_pipeline.schema.about import ClipAbout
 from mav_pipeline.schema.errors import InputError
 from mav_pipeline.sources.about import read_about
-from mav_pipeline.sources.footage_files import numbered
+from mav_pipeline.sources.footage.files import numbered
 from mav_pipeline.sources.image_frames import image_frames, image_shape
 from mav_pipeline.sources.rgb import RgbImages
 from mav_pipeline.storage import Storage, fetch_ref

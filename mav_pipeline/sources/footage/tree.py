@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from mav_pipeline.sources.endings import is_video
-from mav_pipeline.sources.footage_names import natural_key, stem
+from mav_pipeline.sources.footage.names import natural_key, stem
 from mav_pipeline.sources.listing import Found
 
 

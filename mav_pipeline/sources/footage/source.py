@@ -1,6 +1,6 @@
 """One's own footage: a video or a folder of frames, and masks beside it in pictures or videos.
 
-Which files belong together says ``footage_pairs``, which mask is of which frame ``footage_match``,
+Which files belong together says ``pairs``, which mask is of which frame ``match``,
 what masks mean ``media.label_rule``. Pass one reads masks to run lengths, the only thing that grows
 with a clip's length, pass two the frames.
 """
@@ -15,11 +15,11 @@ from mav_pipeline.config import Rgb
 from mav_pipeline.config.types import STRICT, Count, Positive
 from mav_pipeline.schema import Clip, ClipMeasure, ClipRef, LoadedClip, Plan
 from mav_pipeline.schema.interfaces import Discovery, Sizing
-from mav_pipeline.sources.footage_clips import footage_clips
-from mav_pipeline.sources.footage_frames import FolderFrames, Frames, VideoFrames
-from mav_pipeline.sources.footage_layouts import LAYOUTS
-from mav_pipeline.sources.footage_masklets import MaskReader
-from mav_pipeline.sources.footage_masks import read_masks
+from mav_pipeline.sources.footage.clips import footage_clips
+from mav_pipeline.sources.footage.frames import FolderFrames, Frames, VideoFrames
+from mav_pipeline.sources.footage.layouts import LAYOUTS
+from mav_pipeline.sources.footage.masklets import MaskReader
+from mav_pipeline.sources.footage.masks import read_masks
 from mav_pipeline.sources.kind import SourceKind
 from mav_pipeline.sources.listing import (
     guard_bytes,

@@ -9,8 +9,8 @@ from mav_pipeline.schema.errors import InputError
 from mav_pipeline.schema.keys import safe_key
 from mav_pipeline.sources.about import about_place
 from mav_pipeline.sources.endings import is_picture, is_video, kind_of
-from mav_pipeline.sources.footage_files import mask_groups, numbered
-from mav_pipeline.sources.footage_pairs import Pair, pairs
+from mav_pipeline.sources.footage.files import mask_groups, numbered
+from mav_pipeline.sources.footage.pairs import Pair, pairs
 from mav_pipeline.sources.listing import Found, Listing, torn
 
 #: Folders of the layout that ``source=sav_eval`` reads.

@@ -21,7 +21,7 @@ from mav_pipeline.media.streams import open_video
 from mav_pipeline.media.video import VideoFacts, annotated_frames, probe_video
 from mav_pipeline.schema import Content, Rle
 from mav_pipeline.schema.errors import InputError
-from mav_pipeline.sources.footage_files import MaskGroup
+from mav_pipeline.sources.footage.files import MaskGroup
 from mav_pipeline.storage import Storage, fetch_ref, read_ref
 
 #: Of videos that keep labels: pixels are stored as they were, and are no luma with chroma.

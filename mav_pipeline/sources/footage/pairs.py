@@ -14,8 +14,8 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from mav_pipeline.sources.footage_names import natural_key
-from mav_pipeline.sources.footage_tree import Folder, tree
+from mav_pipeline.sources.footage.names import natural_key
+from mav_pipeline.sources.footage.tree import Folder, tree
 from mav_pipeline.sources.listing import Found
 
 #: ``a_mask``, ``a.mask``, ``a-masks``, ``a_mask_2``: the clip's name, and the object's number.

@@ -1,4 +1,4 @@
-"""The layouts of footage, for the docs; ``footage_pairs`` and ``footage_match`` keep to them."""
+"""The layouts of footage, for the docs; ``pairs`` and ``match`` keep to them."""
 
 from __future__ import annotations
 

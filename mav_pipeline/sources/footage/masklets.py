@@ -12,9 +12,9 @@ from mav_pipeline.media.label_rule import LabelRule
 from mav_pipeline.schema import ClipRef, Masklet, Problem, Rle
 from mav_pipeline.schema.errors import InputError
 from mav_pipeline.sources.annotated import clip_frames, looked_for, thinned
-from mav_pipeline.sources.footage_files import MaskGroup, mask_groups
-from mav_pipeline.sources.footage_frames import Frames
-from mav_pipeline.sources.footage_masks import (
+from mav_pipeline.sources.footage.files import MaskGroup, mask_groups
+from mav_pipeline.sources.footage.frames import Frames
+from mav_pipeline.sources.footage.masks import (
     FrameMasks,
     ImageMasks,
     Masks,
@@ -22,7 +22,7 @@ from mav_pipeline.sources.footage_masks import (
     VideoMasks,
     read_masks,
 )
-from mav_pipeline.sources.footage_match import Match, by_names, by_order, by_time
+from mav_pipeline.sources.footage.match import Match, by_names, by_order, by_time
 from mav_pipeline.storage import Storage
 
 KIND = "user"
