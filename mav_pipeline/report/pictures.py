@@ -108,8 +108,10 @@ class _Sight:
     def pictures(self) -> Pictures:
         strips = [_lossless("mask", self.masks), _lossless("alpha", self.alphas)]
         if self.frames:
+            height, width = self.alphas[0].shape
+            board = checkerboard(height, width, _SQUARE)
             pairs = zip(self.frames, self.alphas, strict=True)
-            boards = [_over_checkerboard(frame, alpha) for frame, alpha in pairs]
+            boards = [_over(board, frame, alpha) for frame, alpha in pairs]
             strips.insert(0, _lossy("frame", self.frames))
             strips.append(_lossy("on a checkerboard", boards))
         return Pictures(self.numbers, tuple(strips))
@@ -196,10 +198,9 @@ def _small(image: Frame) -> Frame:
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _over_checkerboard(frame: Frame, alpha: AlphaFrame) -> Frame:
-    """The object's own colours, without the ground they were filmed on."""
-    height, width = alpha.shape
-    board = checkerboard(height, width, _SQUARE)
+def _over(board: Frame, frame: Frame, alpha: AlphaFrame) -> Frame:
+    """The object's own colours on a board, without the ground they were filmed on."""
+    board = board.copy()
     x, y, w, h = cv2.boundingRect((alpha > 0).view(np.uint8))
     if w and h:
         rows = slice(max(0, y - _AROUND), y + h + _AROUND)
@@ -215,9 +216,9 @@ def _lossless(title: str, frames: Sequence[AlphaFrame]) -> Strip:
 
 
 def _lossy(title: str, frames: Sequence[Frame]) -> Strip:
-    """WebP: method 2 takes half the time of the usual one, for 2% more."""
+    """WebP by its quickest method: a quarter of the usual one's time, for a quarter more bytes."""
     data = io.BytesIO()
-    Image.fromarray(np.concatenate(frames)).save(data, "WEBP", quality=80, method=2)
+    Image.fromarray(np.concatenate(frames)).save(data, "WEBP", quality=80, method=0)
     return _strip(title, frames, "webp", data.getvalue())
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 #: Of video that is decoded for all pictures of a report: two seconds of one core. 24 clips with a
 #: key frame every ten seconds, as encoders make them, would take ten times as long whole.
-VIDEO_PIXELS = 800 * 1280 * 720
+VIDEO_PIXELS = 700 * 1280 * 720
 
 Places = NDArray[np.int64]  # (N,) indices into a clip's annotated frames
 

@@ -31,6 +31,7 @@ from mav_pipeline.dataset.receipts import record_failure
 from mav_pipeline.dataset.regate import regate
 from mav_pipeline.dataset.shard_tar import stored_samples
 from mav_pipeline.matting.binary import BinaryBackend
+from mav_pipeline.media.foreground import checkerboard
 from mav_pipeline.media.images import encode_jpeg
 from mav_pipeline.media.masks import encode_rle
 from mav_pipeline.media.parquet import encode_table
@@ -40,7 +41,7 @@ from mav_pipeline.report.bounds import Limit, limits_of
 from mav_pipeline.report.charts import PLOT_HEIGHT, PLOT_WIDTH, histogram, rate
 from mav_pipeline.report.choose import Choice, choose
 from mav_pipeline.report.masklets import pack
-from mav_pipeline.report.pictures import _over_checkerboard, pictures
+from mav_pipeline.report.pictures import _over, pictures
 from mav_pipeline.schema import (
     FORMAT,
     Clip,
@@ -294,7 +295,7 @@ def test_a_red_object_on_green_shows_no_green_on_the_checkerboard() -> None:
     alpha = np.rint(np.clip((60 - np.hypot(y - 90, x - 160)) / 20 + 0.5, 0, 1) * 255)
     share = alpha[..., None] / 255
     frame = np.rint(share * (200, 40, 40) + (1 - share) * (40, 200, 40)).astype(np.uint8)
-    board = _over_checkerboard(frame, alpha.astype(np.uint8)).astype(int)
+    board = _over(checkerboard(180, 320, 12), frame, alpha.astype(np.uint8)).astype(int)
     edge = (alpha > 25) & (alpha < 230)
     assert (frame[edge][:, 1] > frame[edge][:, 0].astype(int)).mean() > 0.3, "in the frame"
     # Gray squares have as much red as green, and the object has more.
