@@ -113,7 +113,7 @@ EXPORT_LAYOUTS: Registry[ExportLayout] = Registry(
             name="videomama",
             about="`image/<id>_<masklet>/0000.jpg`, `mask/.../0000.png`, `alpha/.../0000.png`: "
             "annotated frames, counted from 0; `metadata.parquet` lists the sequences",
-            readers="VideoMaMa's training (`dataloader/synthetic.py`)",
+            readers="VideoMaMa's training (`dataloader/synthetic.py`), `source=footage`",
             files=videomama,
             options=("trim",),
             facts=facts,

@@ -23,6 +23,7 @@ from tests.fakes import (
     write_clip,
 )
 
+FOOTAGE = {"source.name": "footage", "source.masklets": "user"}
 SAV_EVAL = {"source.name": "sav_eval", "source.masklets": "gt"}
 
 
@@ -52,6 +53,30 @@ def test_davis_comes_back(root: Path, tmp_path: Path) -> None:
     target = tmp_path / "export"
     assert exported(root, target, format="davis").masklets == 3
     check(root, built(target, tmp_path / "again", **SAV_EVAL), target)
+
+
+@pytest.mark.parametrize("trim", [True, False])
+def test_videomama_comes_back_as_footage(trim: bool, root: Path, tmp_path: Path) -> None:
+    target = tmp_path / "export"
+    assert exported(root, target, format="videomama", trim=trim).masklets == 3
+    again = stored(built(target, tmp_path / "again", **FOOTAGE))
+    before = stored(root)
+    table = pq.read_table(target / "metadata.parquet").to_pylist()
+    assert [f"image/{key}" for key in again] == sorted(row["composite_path"] for row in table)
+    for row in table:
+        name, places = row["composite_path"][6:], [n // 4 for n in row["frame_indices"]]
+        one, masklets = decode_sample(before[row["key"]])
+        other, (theirs,) = decode_sample(again[name])
+        mine = next(masklet for masklet in masklets if masklet.name == row["masklet"])
+        assert list(other.frame_indices) == row["frame_indices"]
+        assert (other.fps, other.environment) == (one.fps, one.environment) == (30.0, "Indoor")
+        assert theirs.rles == tuple(mine.rles[place] for place in places)
+        assert (theirs.alpha == mine.alpha[places]).all()
+        for number, file in enumerate(row["frame_indices"]):
+            with Image.open(target / f"alpha/{name}/{number:04d}.png") as image:
+                assert (np.asarray(image) == mine.alpha[places[number]]).all()
+            picture = (target / f"image/{name}/{number:04d}.jpg").read_bytes()
+            assert again[name][f"rgb.{file:05d}.jpg"] == picture
 
 
 def check(root: Path, again: Path, target: Path) -> None:
