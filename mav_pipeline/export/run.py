@@ -154,7 +154,7 @@ def _shard(
                 about = {**work.facts(clip), "masklets": masklets}
                 result.files += target.add(key, work.files(clip), about)
             except (ValueError, InputError) as error:
-                result.problems[key] = f"the sample cannot be decoded: {error}"
+                result.problems[key] = f"it cannot be exported: {error}"
                 continue
             result.clips += 1
             result.masklets += len(masklets)

@@ -13,7 +13,7 @@ from PIL import Image
 from mav_pipeline.export.clip import StoredClip
 from mav_pipeline.export.davis import davis, image_sets, palette
 from tests.exports import built, exported, names, stored
-from tests.fakes import level, moving_box, write_clip
+from tests.fakes import jpeg, level, moving_box, pictures, png, write, write_clip
 
 SHAPE = (48, 64)
 
@@ -105,3 +105,16 @@ def test_more_objects_than_labels_are_refused(root: Path) -> None:
     clip = StoredClip.open(stored(root)["sav_000002"], ["manual_000"] * 255)
     with pytest.raises(ValueError, match="255 masklets, and a palette has labels for 254"):
         next(davis(clip))
+
+
+def test_a_clip_whose_objects_are_never_annotated_together_is_named(tmp_path: Path) -> None:
+    for number, picture in enumerate(pictures(4)):
+        write(tmp_path / f"in/JPEGImages/a/{number:05d}.jpg", jpeg(picture))
+        mask = png(moving_box(4)[number] * np.uint8(255))
+        write(tmp_path / f"in/Annotations/a/{number % 2:03d}/{number:05d}.png", mask)
+    changes = {"source.name": "sav_eval", "source.masklets": "gt"}
+    root = built(tmp_path / "in", tmp_path / "out", **changes)
+    result = exported(root, tmp_path / "export", format="davis")
+    cause = "it cannot be exported: no frame is annotated for all of its masklets"
+    assert (result.clips, result.problems) == (0, {"a": cause})
+    assert (tmp_path / "export/ImageSets/2017/train.txt").read_text() == ""
