@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -18,7 +19,18 @@ from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.manifest import decode_rows
 from mav_pipeline.planning.plan import make_plan
 from mav_pipeline.sources.registry import open_source
-from tests.fakes import STAMP, config, open_builder, write_clip
+from tests.fakes import (
+    STAMP,
+    config,
+    encode_mp4,
+    jpeg,
+    moving_box,
+    open_builder,
+    pictures,
+    png,
+    write,
+    write_clip,
+)
 
 Change = Callable[[bytes], bytes]
 
@@ -63,14 +75,37 @@ def json_changed(draw: st.DrawFn) -> Change:
     return lambda before: json.dumps(put(json.loads(before), path)).encode()
 
 
-def rows_of(root: Path, change: Change, name: str) -> list[dict[str, Any]]:
+def sav_train(root: Path) -> None:
+    write_clip(root, "a")
+
+
+def sav_eval(root: Path) -> None:
+    for number, (picture, mask) in enumerate(zip(pictures(3), moving_box(3), strict=True)):
+        write(root / "JPEGImages" / "a" / f"{number:05d}.jpg", jpeg(picture))
+        write(root / "Annotations" / "a" / f"{number:05d}.png", png(mask.view(np.uint8)))
+
+
+def footage(root: Path) -> None:
+    write(root / "a.mp4", encode_mp4(pictures(3)))
+    for number, mask in enumerate(moving_box(3)):
+        write(root / "a" / f"{number}.png", png(mask.view(np.uint8) * np.uint8(255)))
+
+
+LAYOUTS = {"sav_train": sav_train, "sav_eval": sav_eval, "footage": footage}
+KINDS = {"sav_train": "manual", "sav_eval": "gt", "footage": "user"}
+
+
+def rows_of(root: Path, source: str, change: Change, name: str) -> list[dict[str, Any]]:
     """The rows of a build of one clip, a file of which was changed."""
-    video = write_clip(root / "in", "a")
-    file = video.with_name(f"a{name}")
+    LAYOUTS[source](root / "in")
+    file = root / "in" / name
     file.write_bytes(change(file.read_bytes()))
-    os.utime(file, (1, 1))
+    for path in (root / "in").rglob("*"):
+        os.utime(path, (1, 1))
     run = config(
         {
+            "source.name": source,
+            "source.masklets": KINDS[source],
             "source.root": str(root / "in"),
             "output.root": str(root / "out"),
             "matting.name": "binary",
@@ -83,11 +118,11 @@ def rows_of(root: Path, change: Change, name: str) -> list[dict[str, Any]]:
     return list(decode_rows(data).to_pylist())
 
 
-def check(change: Change, name: str) -> None:
+def check(source: str, change: Change, name: str) -> None:
     found = []
     for prefix in ("one-", "another-"):
         with tempfile.TemporaryDirectory(prefix=prefix) as folder:
-            found.append(rows_of(Path(folder), change, name))
+            found.append(rows_of(Path(folder), source, change, name))
     assert repr(found[0]) == repr(found[1])  # as text: nan is not nan
     for row in found[0]:
         error = row["error"] or ""
@@ -97,18 +132,29 @@ def check(change: Change, name: str) -> None:
         assert row["status"] == "accepted" or row["reasons"]
 
 
-strange = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+strange = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.mark.filterwarnings("ignore")  # libraries warn of what they meet
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("sav_train", "a.mp4"),
+        ("sav_train", "a_manual.json"),
+        ("sav_eval", "JPEGImages/a/00001.jpg"),
+        ("sav_eval", "Annotations/a/00001.png"),
+        ("footage", "a.mp4"),
+        ("footage", "a/1.png"),
+    ],
+)
 @strange
 @given(bytes_changed())
-def test_a_strange_video(change: Change) -> None:
-    check(change, ".mp4")
+def test_strange_bytes(source: str, name: str, change: Change) -> None:
+    check(source, change, name)
 
 
 @pytest.mark.filterwarnings("ignore")
 @strange
-@given(json_changed() | bytes_changed())
+@given(json_changed())
 def test_a_strange_annotation(change: Change) -> None:
-    check(change, "_manual.json")
+    check("sav_train", change, "a_manual.json")
