@@ -75,6 +75,17 @@ def turned(data: bytes, matrix: Sequence[int]) -> bytes:
     return data[:at] + changed + data[at + 36 :]
 
 
+#: What containers are mostly filled with, by ending: options of ffmpeg's.
+CONTAINERS = {
+    "mp4": ("-c:v", "libx264", "-pix_fmt", "yuv420p", "-crf", "8"),
+    "mov": ("-f", "mov", "-c:v", "libx264", "-pix_fmt", "yuv420p", "-crf", "8"),
+    "mkv": ("-c:v", "libx264", "-pix_fmt", "yuv420p", "-crf", "8", "-bf", "2"),
+    "webm": ("-c:v", "libvpx-vp9", "-crf", "8", "-b:v", "0", "-pix_fmt", "yuv420p"),
+    "avi": ("-c:v", "mpeg4", "-q:v", "2"),
+    "m4v": ("-f", "mp4", "-c:v", "mpeg4", "-q:v", "2"),
+}
+
+
 def encoded(path: Path, frames: NDArray[np.uint8], *options: str, rate: str = "24") -> Path:
     """A video of (T, H, W, 3) RGB or (T, H, W) gray frames, in the container of the path's ending.
 

@@ -75,6 +75,14 @@ def read_objects(pictures: Pictures, rule: LabelRule, *, one: bool, role: str) -
     return _objects(made, reading, rule)
 
 
+def seeming_objects(image: MaskImage, rule: LabelRule) -> int:
+    """How many objects a label image seems to have; what it means, the whole sequence says."""
+    try:
+        return max(1, len(read_objects(lambda: [(0, image)], rule, one=False, role="mask").rles))
+    except InputError:
+        return 1
+
+
 def _split_into(made: _Made, place: int, image: MaskImage, reading: Reading | str | None) -> None:
     """Adds the run lengths of each object that is seen on an image."""
     if not isinstance(reading, Reading):

@@ -16,7 +16,7 @@ from pydantic.dataclasses import dataclass
 
 from mav_pipeline.config import Rgb
 from mav_pipeline.config.types import STRICT, Positive
-from mav_pipeline.media.labels import MaskObjects, read_objects
+from mav_pipeline.media.labels import MaskObjects, read_objects, seeming_objects
 from mav_pipeline.media.mask_images import MaskImage, read_mask
 from mav_pipeline.schema import (
     Clip,
@@ -97,7 +97,7 @@ class SavEval:
         count = sum(map(len, files.masks.values()))
         objects = len(files.masks)
         if None in files.masks:
-            objects = self._objects_of_one(image)
+            objects = seeming_objects(image, self._config.rule)
             count *= objects
         return ClipMeasure(objects, len(files.indices), count, height * width)
 
@@ -163,14 +163,6 @@ class SavEval:
         else:
             indices = clip_frames(masks, frames)
         return thinned(indices, masks[0], self._config.stride)
-
-    def _objects_of_one(self, image: MaskImage) -> int:
-        """How many objects a label image seems to have; what it means, the whole clip says."""
-        try:
-            found = read_objects(lambda: [(0, image)], self._config.rule, one=False, role="mask")
-        except InputError:
-            return 1
-        return max(1, len(found.rles))
 
     def _mask(self, file: FileRef) -> MaskImage:
         data = read_ref(self._storage, file)

@@ -7,18 +7,22 @@ import os
 import re
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from mav_pipeline.export.layouts import EXPORT_LAYOUTS
+import mav_pipeline
+from mav_pipeline.schema import read_content
 from mav_pipeline.schema.keys import safe_key
+from mav_pipeline.train.loader import MatteDataset
 from tests.fakes import moving_box, pictures, png, write
-from tests.ffmpeg import decoded, encoded, needs_ffmpeg, turned
+from tests.ffmpeg import CONTAINERS, decoded, encoded, needs_ffmpeg, shown, turned
 
 from .console import REPOSITORY, mav
 
@@ -104,10 +108,6 @@ def test_the_clip_keeps_its_name_and_its_video(walked: Path) -> None:
 
 def test_every_reader_opens_the_stored_video_by_its_content(walked: Path, tmp_path: Path) -> None:
     """``rgb.mp4`` is the format's name; a mov, as it came, is in it."""
-    import tarfile
-
-    import cv2
-
     (tar,) = (walked / "own-out" / "shards").glob("*.tar")
     with tarfile.open(tar) as archive:
         member = next(one for one in archive.getmembers() if one.name.endswith(".rgb.mp4"))
@@ -120,8 +120,30 @@ def test_every_reader_opens_the_stored_video_by_its_content(walked: Path, tmp_pa
     assert decoded(path, "rgb24", np.uint8).size == 8 * 128 * 96 * 3
 
 
+def test_videos_of_every_container_are_stored_as_they_are_and_read_back(tmp_path: Path) -> None:
+    root, out = tmp_path / "in", tmp_path / "out"
+    for ending, options in CONTAINERS.items():
+        encoded(root / f"{ending}.{ending}", pictures(9), *options)
+        for number, mask in enumerate(moving_box(9)):
+            labels = mask.astype(np.uint8) * np.uint8(255)
+            write(root / f"{ending}/{number}.png", png(labels))
+    words = ("source=footage", f"source.root={root}", f"output.root={out}", "matting=binary")
+    done = mav("build", *words, "--json")
+    assert done.json["masklets"] == {"accepted": 6, "rejected": 0, "skipped": 0, "failed": 0}
+    assert mav("verify", f"output.root={out}", "verify.deep=true").code == 0
+    assert mav("export", f"output.root={out}", f"export.root={tmp_path / 'export'}").code == 0
+    samples = [*mav_pipeline.open_set(out).samples()]
+    assert [sample.key for sample in samples] == sorted(CONTAINERS)
+    for sample in samples:
+        path = root / f"{sample.key}.{sample.key}"
+        assert read_content(sample.members["rgb.mp4"]) == path.read_bytes()
+        for frame, picture in zip(sample.frames(), shown(path), strict=True):
+            assert np.abs(frame.astype(int) - picture).max() <= 1
+    data = MatteDataset(out, frames=3, size=(48, 64))
+    assert len([one["frames"] for one in data]) == 6
+
+
 def test_what_mav_export_writes_for_videomama_comes_back(walked: Path, tmp_path: Path) -> None:
-    assert "videomama" in EXPORT_LAYOUTS.names()
     out, target, again = f"{walked}/own-out", tmp_path / "export", tmp_path / "again"
     assert mav("export", f"output.root={out}", f"export.root={target}").code == 0
     words = ("source=footage", f"source.root={target}", f"output.root={again}", "matting=binary")
@@ -131,8 +153,6 @@ def test_what_mav_export_writes_for_videomama_comes_back(walked: Path, tmp_path:
     (row,) = rows(again)
     sequence = f"{safe_key(NAME)}_user_001"
     assert (row["key"], row["masklet"], row["status"]) == (sequence, "user_001", "accepted")
-    import mav_pipeline
-
     (before,) = mav_pipeline.open_set(out).samples()
     (after,) = mav_pipeline.open_set(again).samples()
     assert after.document.frame_indices == before.document.frame_indices

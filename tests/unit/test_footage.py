@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
+import tarfile
+import tempfile
+import weakref
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
 from mav_pipeline.media.masks import decode_rle
-from mav_pipeline.schema import Clip, ClipRef, LoadedClip, Mask, Masklet, Masks
+from mav_pipeline.planning.plan import select
+from mav_pipeline.schema import Clip, ClipRef, LoadedClip, Mask, Masklet, Masks, read_content
 from mav_pipeline.schema.errors import InputError
 from mav_pipeline.sources.registry import SOURCES, open_source
+from mav_pipeline.storage import spool
 from tests.fakes import (
     HEIGHT,
     NATIVE,
@@ -28,21 +38,12 @@ from tests.fakes import (
     stored_rgb,
     write,
 )
-from tests.ffmpeg import decoded, encoded, needs_ffmpeg, turned
+from tests.ffmpeg import CONTAINERS, decoded, encoded, needs_ffmpeg, turned
 
 pytestmark = needs_ffmpeg
 
 COUNT = 6
 MASKS = moving_box(COUNT)
-#: What each container is mostly filled with; lossy, and of limited range.
-CODECS = {
-    "a.mp4": ("-c:v", "libx264", "-pix_fmt", "yuv420p", "-crf", "8"),
-    "a.MOV": ("-f", "mov", "-c:v", "libx264", "-pix_fmt", "yuv420p", "-crf", "8"),
-    "a.mkv": ("-c:v", "libx264", "-pix_fmt", "yuv420p", "-crf", "8", "-bf", "2"),
-    "a.webm": ("-c:v", "libvpx-vp9", "-crf", "8", "-b:v", "0", "-pix_fmt", "yuv420p"),
-    "a.avi": ("-c:v", "mpeg4", "-q:v", "2"),
-    "a.m4v": ("-f", "mp4", "-c:v", "mpeg4", "-q:v", "2"),
-}
 
 
 def source(root: Path, rgb: str = "source", **keys: Any) -> Any:
@@ -92,8 +93,8 @@ def assert_masks(masklet: Masklet, masks: Masks | list[Mask | None]) -> None:
 
 
 def video(root: Path, name: str = "a.mp4", count: int = COUNT, **more: Any) -> Path:
-    options = CODECS.get(name, CODECS["a.mp4"])
-    return encoded(root / name, pictures(count), *options, **more)
+    ending = name.rpartition(".")[2].lower()
+    return encoded(root / name, pictures(count), *CONTAINERS[ending], **more)
 
 
 def write_masks(folder: Path, masks: Masks, form: str = "{:05d}.png", start: int = 0) -> None:
@@ -117,7 +118,7 @@ def assert_frames(loaded: LoadedClip) -> None:
 # videos
 
 
-@pytest.mark.parametrize("name", CODECS)
+@pytest.mark.parametrize("name", ["a.mp4", "a.MOV", "a.mkv", "a.webm", "a.avi", "a.M4V"])
 def test_a_video_of_any_container_beside_a_folder_of_masks(tmp_path: Path, name: str) -> None:
     path = video(tmp_path, name)
     write_masks(tmp_path / "a", MASKS)
@@ -521,6 +522,108 @@ def test_a_video_that_breaks_off_raises_at_its_last_frames(tmp_path: Path) -> No
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) * 3 // 4])
     assert refused(tmp_path).reason in ("frame_count", "corrupt")
+
+
+def test_what_is_large_is_spooled_and_gives_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = video(tmp_path)
+    encoded(tmp_path / "a_mask.mkv", gray(MASKS), "-c:v", "ffv1")
+    whole = opened(tmp_path)
+    monkeypatch.setattr(spool, "HELD", 100)
+    loaded = opened(tmp_path)
+    assert loaded.clip == whole.clip
+    ((name, content),) = loaded.rgb()
+    assert not isinstance(content, bytes)
+    assert (name, read_content(content)) == ("rgb.mp4", path.read_bytes())
+    for one, other in zip(loaded.frames, whole.frames, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_frames_and_masks_come_one_by_one(tmp_path: Path) -> None:
+    """Nothing but run lengths is held of the masks, nothing of the frames but the one given."""
+    video(tmp_path, count=20)
+    write_masks(tmp_path / "a", moving_box(20))
+    loaded = opened(tmp_path)
+    held = []
+    for frame in loaded.frames:
+        held.append(weakref.ref(frame))
+        del frame
+        assert sum(ref() is not None for ref in held) <= 1
+
+
+def test_a_tar_gives_the_clips_that_its_folder_gives(tmp_path: Path) -> None:
+    root = tmp_path / "in"
+    video(root / "x", "my clip.mov")
+    encoded(root / "x" / "my clip_mask_2.mkv", gray(MASKS), "-c:v", "ffv1")
+    write_frames(root / "image" / "b", "{:04d}.jpg", 0)
+    write_masks(root / "mask" / "b", MASKS)
+    (tmp_path / "tarred").mkdir()
+    with tarfile.open(tmp_path / "tarred" / "t.tar", "w") as tar:
+        tar.add(root, arcname=".")
+    loose, tarred = source(root), source(tmp_path / "tarred")
+    expected, found = loose.discover().clips, tarred.discover().clips
+    assert [clip.own for clip in found] == [clip.own for clip in expected] == ["b", "my clip"]
+    for before, now in zip(expected, found, strict=True):
+        assert (now.video_id, now.problem) == (before.video_id, None)
+        one, other = loose.load(before, NATIVE), tarred.load(now, NATIVE)
+        assert one.clip == other.clip
+        assert stored_rgb(one) == stored_rgb(other)
+
+
+def test_a_name_that_is_no_utf8_is_a_row_that_says_so(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9")
+    video(tmp_path, "x.mp4").rename(tmp_path / f"{name}.mp4")
+    write_masks(tmp_path / name, MASKS)
+    (clip,) = select(source(tmp_path).discover().clips)
+    assert clip.problem is not None
+    assert clip.problem.reason == "bad_id"
+    assert "no UTF-8" in clip.problem.message
+    clip.problem.message.encode()
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Files of each kind, read-only."""
+    root = tmp_path_factory.mktemp("whole")
+    video(root)
+    encoded(root / "a_mask.mkv", gray(MASKS), "-c:v", "ffv1")
+    write_masks(root / "b_mask", MASKS)
+    write_frames(root / "b", "{:04d}.jpg", 0)
+    return root
+
+
+@given(st.data())
+@settings(max_examples=60)
+def test_strange_input_raises_what_becomes_a_row(whole: Path, data: st.DataObject) -> None:
+    names = ["a.mp4", "a_mask.mkv", "b/0000.jpg", "b/0003.jpg", "b_mask/00002.png"]
+    name = data.draw(st.sampled_from(names))
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder) / "in"
+        shutil.copytree(whole, root)
+        path = root / name
+        before = path.read_bytes()
+        at = data.draw(st.integers(0, len(before)))
+        put = data.draw(st.binary(max_size=20))
+        after = data.draw(
+            st.sampled_from([before[:at], before[:at] + put + before[at + 20 :], put])
+        )
+        path.write_bytes(after)
+        found = source(root)
+        for ref in found.discover().clips:
+            for act in (found.measure, _gone_through(found)):
+                with contextlib.suppress(InputError):
+                    act(ref)
+
+
+def _gone_through(found: Any) -> Callable[[ClipRef], None]:
+    def load(ref: ClipRef) -> None:
+        loaded = found.load(ref, NATIVE)
+        for _ in loaded.frames:
+            pass
+        loaded.rgb()
+
+    return load
 
 
 def test_its_kind_owes_nothing_to_others() -> None:

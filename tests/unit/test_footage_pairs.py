@@ -100,6 +100,30 @@ def test_a_folder_of_frames_beside_its_masks(masks: list[str]) -> None:
     assert found["a"].problem is None
 
 
+@pytest.mark.parametrize("masks", ["masks/0.png", "mask/7/0.png"])
+def test_frames_and_masks_in_a_folder_of_their_own(masks: str) -> None:
+    image = "images" if masks.startswith("masks") else "image"
+    found = clips(f"x/a/{image}/0.jpg", f"x/a/{masks}", "x/a/alpha/0.png")
+    assert [*found] == ["a"]
+    assert [file.role for file in found["a"].files] == ["frame", "mask"]
+    assert objects(found["a"]) == ({None: ["masks/0.png"]} if "s/0" in masks else {7: ["7/0.png"]})
+    assert passed(f"x/a/{image}/0.jpg", f"x/a/{masks}", "x/a/alpha/0.png") == {
+        "alpha": ["x/a/alpha/0.png"]
+    }
+
+
+def test_frames_in_a_videos_folder_are_no_masks() -> None:
+    frames = "a/images/0.jpg"
+    assert objects(clips("a.mp4", frames, "a/masks/0.png")["a"]) == {None: ["masks/0.png"]}
+    assert objects(clips("a.mp4", frames, "a/mask/2/0.png")["a"]) == {2: ["2/0.png"]}
+    assert objects(clips("a.mp4", frames, "a/dog/0.png", "a/cat/0.png")["a"]) == {
+        1: ["cat/0.png"],
+        2: ["dog/0.png"],
+    }
+    assert problems("a.mp4", frames) == {"a": "no_annotation", "images": "no_annotation"}
+    assert passed("a.mp4", frames, "a/masks/0.png") == {"unknown": [frames]}
+
+
 @pytest.mark.parametrize("place", ["", "export/", "t.tar|"])
 @pytest.mark.parametrize(("image", "mask"), [("image", "mask"), ("images", "masks")])
 def test_videomamas_own_layout(place: str, image: str, mask: str) -> None:
@@ -222,7 +246,9 @@ def test_what_belongs_to_no_clip_is_passed_over() -> None:
 
 # whatever lies there
 
-PART = st.sampled_from(["a", "b", "a_mask", "a_mask_2", "a.mask", "b_masks", "image", "mask", "1"])
+PART = st.sampled_from(
+    ["a", "b", "a_mask", "a_mask_2", "a.mask", "b_masks", "image", "mask", "masks", "alpha", "1"]
+)
 FILE = st.tuples(
     st.lists(PART, max_size=3), PART, st.sampled_from([".mp4", ".MOV", ".png", ".jpg"])
 )

@@ -14,6 +14,7 @@ from mav_pipeline.schema.errors import InputError
 from mav_pipeline.sources.endings import is_video
 from mav_pipeline.sources.footage.names import frame_numbers, natural_key, stem
 from mav_pipeline.sources.footage.pairs import split_mask
+from mav_pipeline.sources.footage.tree import MASK
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,8 @@ def mask_groups(ref: ClipRef) -> list[MaskGroup]:
 def _owners(groups: Sequence[str], depth: int, clip: str) -> Mapping[str, int | None]:
     """The object of each folder or video of masks."""
     last = [name.rpartition("/")[2] for name in groups]
-    if not is_video(groups[0]) and groups[0].count("/") == depth:  # folders of objects
+    is_masks = len(groups) == 1 and last[0] in MASK  # the folder ``masks`` in the clip's own
+    if not is_video(groups[0]) and groups[0].count("/") >= depth and not is_masks:  # of objects
         whole = all(name.isascii() and name.isdecimal() for name in last)
         if whole and len({int(name) for name in last}) == len(last):
             return {group: int(name) for group, name in zip(groups, last, strict=True)}

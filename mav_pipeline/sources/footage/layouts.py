@@ -11,7 +11,7 @@ LAYOUTS = (
     Layout(
         name="video_folder",
         files=f"`{{id}}.mp4` (or {_ENDINGS}, in any case) beside `{{id}}/0001.png`",
-        reads="one mask or label image a frame; also from `{id}_mask/`, `{id}.masks/`",
+        reads="a mask or label image a frame; also from `{id}_mask/`, `{id}.masks/`, `{id}/masks/`",
         refuses="two videos of one name, two folders that could be meant (`two_files`)",
     ),
     Layout(
@@ -30,7 +30,7 @@ LAYOUTS = (
     Layout(
         name="frames",
         files="`{id}/0001.jpg` beside `{id}_mask/0001.png`, `{id}_mask/{object}/0001.png` or "
-        "`{id}_mask.mp4`",
+        "`{id}_mask.mp4`; or `{id}/images/0001.jpg` beside `{id}/masks/0001.png`",
         reads="JPEG and PNG by the numbers in their names, which are kept",
         refuses="a picture without a number among others (`frame_name`), two of one number "
         "(`two_files`)",

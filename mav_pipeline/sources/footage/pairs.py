@@ -3,6 +3,7 @@
     {id}.mp4, .mov ...   or   {id}/ with frames                 the picture
     {id}/   {id}_mask/   {id}_mask.mp4   {id}_mask_2.mp4 ...    its masks, in the same folder
     image/{id}/   mask/{id}/                                    both, as VideoMaMa has them
+    {id}/images/   {id}/masks/                                  both, in a folder of their own
 
 A folder of masks holds one sequence, or one folder an object. Where two could be meant the clip is
 refused. Names alone decide, however the files were listed. Pure.
@@ -15,12 +16,11 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from mav_pipeline.sources.footage.names import natural_key
-from mav_pipeline.sources.footage.tree import Folder, tree
+from mav_pipeline.sources.footage.tree import ALPHA, IMAGE, MASK, Folder, child, tree
 from mav_pipeline.sources.listing import Found
 
 #: ``a_mask``, ``a.mask``, ``a-masks``, ``a_mask_2``: the clip's name, and the object's number.
 _MASK = re.compile(r"(.+?)[._-]masks?(?:[._-]?([0-9]+))?", re.IGNORECASE | re.DOTALL)
-_IMAGE, _MASKS, _ALPHA = ("image", "images"), ("mask", "masks"), ("alpha", "alphas")
 
 
 @dataclass(slots=True)
@@ -70,11 +70,11 @@ class _Pairing:
     def of(self, here: Folder) -> Iterator[Pair]:
         """The clips in a folder and below."""
         left = dict(here.folders)
-        image, masks = _child(left, _IMAGE), _child(left, _MASKS)
-        if image and masks and image.objects and not (image.pictures or masks.pictures):
-            yield from self._image_and_mask(image, masks, _child(left, _ALPHA))
-            for names in (_IMAGE, _MASKS, _ALPHA):
-                left.pop(next((name for name in names if name in left), ""), None)
+        image, masks, alpha = (child(left, names) for names in (IMAGE, MASK, ALPHA))
+        if image and masks and masks.holds_masks and (image.pictures or image.filled):
+            yield from self._image_and_mask(here, image, masks, alpha)
+            for one in (image, masks, alpha):
+                left.pop(one.name if one else "", None)
         claimed = set[str]()
         clips = {*here.videos, *(name for name, one in left.items() if one.pictures)}
         owners = _owners({*clips, *(n for n, one in left.items() if one.holds_masks)}, clips)
@@ -89,20 +89,22 @@ class _Pairing:
             if name not in claimed:
                 yield from self.of(folder)
 
-    def _image_and_mask(self, image: Folder, masks: Folder, alpha: Folder | None) -> Iterator[Pair]:
-        names = {one.name for one in image.objects}
+    def _image_and_mask(
+        self, here: Folder, image: Folder, masks: Folder, alpha: Folder | None
+    ) -> Iterator[Pair]:
+        """The clip of a folder that holds its frames and masks, or of each pair of folders."""
+        if alpha is not None:
+            self.mattes += [picture for one in (alpha, *alpha.filled) for picture in one.pictures]
+        if image.pictures:
+            yield Pair(here.name or image.name, image.pictures, masks.masks(), _mixed(masks))
+            return
+        names = {one.name for one in image.filled}
         names |= {name for name, one in masks.folders.items() if one.holds_masks}
         for name in sorted(names, key=natural_key):
             frames = image.folders[name].pictures if name in image.folders else []
             found = masks.folders.get(name)
             doubt = None if found is None else _mixed(found)
             yield Pair(name, frames, [] if found is None else found.masks(), doubt)
-        for one in alpha.folders.values() if alpha else ():
-            self.mattes += one.pictures
-
-
-def _child(folders: dict[str, Folder], names: Collection[str]) -> Folder | None:
-    return next((folders[name] for name in names if name in folders), None)
 
 
 def _owners(names: Collection[str], clips: Collection[str]) -> dict[str, str]:
@@ -160,6 +162,7 @@ def _with_masks(pair: Pair, here: Folder, folders: dict[str, Folder], beside: li
 
 def _mixed(folder: Folder, *, several: bool = False) -> str | None:
     """Whether a folder of masks holds both masks and folders of objects."""
+    folder = folder.inner
     if folder.pictures and folder.objects:
         return f"{folder.name}/ holds masks and {folder.name}/{folder.objects[0].name}/; move one"
     return f"{folder.name}/ is one of several, and holds folders of objects" if several else None

@@ -13,13 +13,13 @@ from pydantic.dataclasses import dataclass
 
 from mav_pipeline.config import Rgb
 from mav_pipeline.config.types import STRICT, Count, Positive
+from mav_pipeline.media.labels import seeming_objects
 from mav_pipeline.schema import Clip, ClipMeasure, ClipRef, LoadedClip, Plan
 from mav_pipeline.schema.interfaces import Discovery, Sizing
 from mav_pipeline.sources.footage.clips import footage_clips
 from mav_pipeline.sources.footage.frames import FolderFrames, Frames, VideoFrames
 from mav_pipeline.sources.footage.layouts import LAYOUTS
 from mav_pipeline.sources.footage.masklets import MaskReader
-from mav_pipeline.sources.footage.masks import read_masks
 from mav_pipeline.sources.kind import SourceKind
 from mav_pipeline.sources.listing import (
     guard_bytes,
@@ -73,12 +73,10 @@ class Footage:
         frames = -(-most // self._config.stride)
         guard_frames(frames, self._config, "mask")
         group, masks = sequences[0]
-        first = {masks.keys[0]: 0}
-        ((_, image),) = masks.pictures(first)
+        _, image = next(masks.pictures({masks.keys[0]: 0}))
         objects = len(sequences)
         if group.owner is None:
-            found = read_masks(masks, first, self._config.rule, image.shape, one=False)
-            objects = max(1, len(found.rles))
+            objects = seeming_objects(image, self._config.rule)
         height, width = image.shape
         return ClipMeasure(objects, frames, objects * frames, height * width)
 

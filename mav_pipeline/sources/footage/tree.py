@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from mav_pipeline.sources.endings import is_video
 from mav_pipeline.sources.footage.names import natural_key, stem
 from mav_pipeline.sources.listing import Found
+
+#: Names of folders of frames, masks and mattes, as VideoMaMa and others have them.
+IMAGE, MASK, ALPHA = ("image", "images"), ("mask", "masks"), ("alpha", "alphas")
 
 
 @dataclass(slots=True)
@@ -26,18 +29,37 @@ class Folder:
     folders: dict[str, Folder] = field(default_factory=dict)
 
     @property
-    def objects(self) -> list[Folder]:
+    def filled(self) -> list[Folder]:
         """Its folders that hold pictures."""
         return [one for one in self.folders.values() if one.pictures]
 
     @property
+    def objects(self) -> list[Folder]:
+        """Of these the ones that may hold an object's masks: not frames, not mattes."""
+        return [one for one in self.filled if one.name not in (*IMAGE, *ALPHA)]
+
+    @property
     def holds_masks(self) -> bool:
         """Whether it could: a sequence, or one folder an object."""
-        return bool(self.pictures or self.objects)
+        found = child(self.folders, MASK)
+        return bool(self.pictures or self.objects or (found is not None and found.objects))
+
+    @property
+    def inner(self) -> Folder:
+        """Where its masks lie: in a folder ``masks`` in it, if that is all there is of masks."""
+        found = child(self.folders, MASK)
+        alone = found is not None and found.holds_masks and not self.pictures
+        return found if found and alone and self.objects in ([], [found]) else self
 
     def masks(self) -> list[Found]:
         """The pictures of its sequence, or of its objects."""
-        return self.pictures or [picture for one in self.objects for picture in one.pictures]
+        here = self.inner
+        return here.pictures or [picture for one in here.objects for picture in one.pictures]
+
+
+def child(folders: Mapping[str, Folder], names: Iterable[str]) -> Folder | None:
+    """The folder of one of these names."""
+    return next((folders[name] for name in names if name in folders), None)
 
 
 def tree(files: Iterable[Found]) -> Folder:
