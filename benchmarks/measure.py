@@ -30,8 +30,8 @@ from mav_pipeline.runtime.queue import Task
 from mav_pipeline.runtime.workers import WorkerPool
 from mav_pipeline.schema import ClipRef, LoadedClip
 from mav_pipeline.sources.registry import open_source
+from scripts.calibration.cases import corpus, matte
 
-from ..calibration.cases import corpus, matte
 from .corpus import config
 
 REPEATS = 3

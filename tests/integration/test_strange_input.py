@@ -132,7 +132,7 @@ def check(source: str, change: Change, name: str) -> None:
         assert row["status"] == "accepted" or row["reasons"]
 
 
-strange = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+strange = settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.mark.filterwarnings("ignore")  # libraries warn of what they meet
