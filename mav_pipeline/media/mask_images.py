@@ -17,7 +17,7 @@ from PIL import Image
 
 from mav_pipeline.media.images import open_image, orientation_of, to_8_bits
 from mav_pipeline.media.orientation import Orientation
-from mav_pipeline.schema import AlphaFrame
+from mav_pipeline.schema import AlphaFrame, Frame
 from mav_pipeline.schema.errors import InputError
 
 Form = Literal["palette", "gray", "colour"]
@@ -66,6 +66,11 @@ class MaskImage:
 def gray_image(values: NDArray[Any], *, lossy: bool = False) -> MaskImage:
     """A gray picture of (H, W) uint8 or uint16: for whoever decodes masks from a video."""
     return MaskImage(values, "gray", int(np.iinfo(values.dtype).max), lossy=lossy)
+
+
+def luma_image(rgb: Frame) -> MaskImage:
+    """The luma of a frame of a compressed mask video, (H, W, 3) RGB of full range."""
+    return gray_image(np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)), lossy=True)
 
 
 def colour_image(rgb: NDArray[Any], *, lossy: bool = False) -> MaskImage:

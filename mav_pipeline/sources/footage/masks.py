@@ -14,7 +14,7 @@ from typing import Protocol
 
 from mav_pipeline.media.label_rule import LabelRule
 from mav_pipeline.media.labels import MaskObjects, read_objects
-from mav_pipeline.media.mask_images import MaskImage, colour_image, read_mask
+from mav_pipeline.media.mask_images import MaskImage, colour_image, luma_image, read_mask
 from mav_pipeline.media.masks import at_size, decode_rle, encode_rle
 from mav_pipeline.media.sizing import source_size
 from mav_pipeline.media.streams import open_video
@@ -96,12 +96,13 @@ class VideoMasks:
         return self.facts.indices
 
     def pictures(self, places: Mapping[int, int]) -> Iterator[tuple[int, MaskImage]]:
-        facts, lossy = self.facts, not (self.labels == "ids" and self._keeps_labels())
+        facts = self.facts
+        exact = self.labels == "ids" and self._keeps_labels()
         size = source_size(facts.height, facts.width)
         with self._named():
             frames = annotated_frames(self.content, facts, size, only=places.keys())
             for key, frame in zip(sorted(places), frames, strict=True):
-                yield places[key], colour_image(frame, lossy=lossy)
+                yield places[key], colour_image(frame) if exact else luma_image(frame)
 
     def _keeps_labels(self) -> bool:
         with open_video(self.content) as video:
