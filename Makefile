@@ -46,8 +46,8 @@ endif
 resume: needs ## go on with the build in OUT, with the configuration that began it
 	$(BIN)/mav build output.root='$(OUT)' $(ARGS)
 
-test: .venv/.dev ## run the tests, four at a time: they wait a lot; ARGS="tests/unit -k name" for some
-	$(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
+test: .venv/.dev ## run the tests on two cores; ARGS="tests/unit -k name" for some
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 check: .venv/.dev ## lint, formatting, types
 	$(BIN)/ruff check .

@@ -96,6 +96,7 @@ def test_the_lines_of_the_readme_run(undisturbed: tuple[Path, Any], tmp_path: Pa
     assert "torch.Size([4, 8, 256, 256, 3])" in seen
 
 
+@pytest.mark.timeout(900)  # four commands, each with its own limit
 def test_the_readme_leads_from_a_clone_to_training(tmp_path: Path) -> None:
     clone = tmp_path / "clone"
     for name in ("mav_pipeline", "conf", "examples", "scripts"):

@@ -88,7 +88,8 @@ def test_a_build_takes_its_weights_from_s3(
             key = path.relative_to(tmp_path).as_posix()
             client.upload_file(str(path), "weights", key)
     client.close()
-    common = ("matting=videomama", f"source.root={corpus / 'sav_train'}", *SMALL, "source.limit=1")
+    source = (f"source.root={corpus / 'sav_train'}", "source.limit=1")
+    common = ("matting=videomama", "quality.enabled=false", *source, *SMALL)
     local = ("matting.base_model=" + str(base), "matting.unet=" + str(unet))
     remote = ("matting.base_model=s3://weights/svd", "matting.unet=s3://weights/videomama")
     endpoint = f"storage.endpoint_url={server.endpoint_url}"
