@@ -60,7 +60,7 @@ docs: .venv/.dev ## write what the docs say of configuration and columns anew
 bench: .venv/.dev ## measure speed and memory, write docs/benchmarks.md
 	$(BIN)/python -m benchmarks $(ARGS)
 
-bench-length: .venv/.dev ## measure memory by a clip's length, ARGS="folder minutes ..."
+bench-length: .venv/.dev ## measure memory by a clip's length, ARGS="folder build minutes ..."
 	$(BIN)/python -m benchmarks.length $(ARGS)
 
 bench-scale: .venv/.dev ## measure plans of 50,541 clips, resumes, S3; simulate 512 GPUs

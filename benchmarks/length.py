@@ -1,7 +1,8 @@
-"""``python -m benchmarks.length FOLDER [MINUTES ...]``: how memory goes with a clip's length.
+"""``python -m benchmarks.length FOLDER build|all [MINUTES ...]``: memory by a clip's length.
 
 Each length is a step of its own and adds its row to ``benchmarks/results/length.json``, from which
-the page is written: stop where you like, and go on with the lengths that are missing.
+the page is written: stop where you like, and go on with the lengths that are missing. ``all``
+measures other verbs on the set too.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,6 @@ from .page import machine, table, write_section
 
 WIDTH, HEIGHT, FPS = 1920, 1080, 24
 RESULTS = Path(__file__).with_name("results") / "length.json"
-_LONG = 10  # minutes up to which the other verbs are measured too
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,30 +52,37 @@ class Length:
 
 def main() -> None:
     """Measures the lengths that are asked for, by default 2, 8 and 32 minutes."""
-    root = Path(sys.argv[1])
-    for minutes in map(int, sys.argv[2:] or ("2", "8", "32")):
-        _remember(_measured(root, minutes))
+    root, what = Path(sys.argv[1]), sys.argv[2]
+    for minutes in map(int, sys.argv[3:] or ("2", "8", "32")):
+        built = _built(root, minutes)
+        _remember(built)
+        if what == "all":
+            _remember(replace(built, **_of_verbs(root)))
         _write()
 
 
-def _measured(root: Path, minutes: int) -> Length:
+def _built(root: Path, minutes: int) -> Length:
     source, out = root / f"{minutes}min", root / "out"
     _clip(source, minutes, root / "minute")
     start = time.monotonic()
     peak = measure.memory(source, out, "binary", "source=footage")
     seconds = time.monotonic() - start
-    frames = 60 * FPS * minutes
-    verbs: dict[str, Any] = {}
-    if minutes <= _LONG:
-        own = _peak("status", out)
-        verbs["verify"] = _peak("verify", out, "verify.deep=true") - own
-        shutil.rmtree(root / "alpha", ignore_errors=True)
-        words = (f"export.root={root / 'alpha'}", "export.format=videomama")
-        verbs["export"] = _peak("export", out, *words) - own
-        truth = root / "truth" / "clip" / "user_001"
-        _as_truth(next((root / "alpha" / "alpha").iterdir()), truth)
-        verbs["evaluate"] = _peak("evaluate", out, f"evaluate.root={root / 'truth'}") - own
-    return Length(minutes, frames, seconds, peak, machine(), **verbs)
+    return Length(minutes, 60 * FPS * minutes, seconds, peak, machine())
+
+
+def _of_verbs(root: Path) -> dict[str, float]:
+    """Peaks of other verbs on the set that was built last."""
+    out, alpha, truth = root / "out", root / "alpha", root / "truth"
+    for folder in (alpha, truth):
+        shutil.rmtree(folder, ignore_errors=True)
+    own = _peak("status", out)
+    found = {"verify": _peak("verify", out, "verify.deep=true") - own}
+    words = (f"export.root={alpha}", "export.format=videomama")
+    found["export"] = _peak("export", out, *words) - own
+    (sequence,) = (alpha / "alpha").iterdir()
+    _as_truth(sequence, truth / "clip" / sequence.name.removeprefix("clip_"))
+    found["evaluate"] = _peak("evaluate", out, f"evaluate.root={truth}") - own
+    return found
 
 
 def _clip(folder: Path, minutes: int, minute: Path) -> None:

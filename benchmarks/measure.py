@@ -17,6 +17,7 @@ from statistics import median
 import numpy as np
 
 from mav_pipeline.config import RunConfig
+from mav_pipeline.dataset.final import finalize
 from mav_pipeline.evaluate.metrics import METRICS, MetricSums
 from mav_pipeline.matting.registry import open_backend
 from mav_pipeline.media.decode import alpha_rate
@@ -234,13 +235,14 @@ def peak(source: str, out: str, matting: str, *words: str) -> float:
     settings = config(*chosen)
     shutil.rmtree(out, ignore_errors=True)
     prepared = prepare(settings, writes=True)
-    pool = LocalPool(settings, prepared.fingerprint)
-    pool.start()
-    before = _high_water()
-    built = prepared.begin()
-    run_shards(pool, prepared.pending, built, settings, threading.Event(), [])
-    pool.close()
-    assert built.report().clips["published"] == len(planned(settings))
+    with contextlib.closing(LocalPool(prepared.config)) as pool:
+        begun = prepared.begin(pool.start())
+        pool.begin(begun.config, begun.stamp)
+        before = _high_water()
+        tasks = [Task(spec) for spec in prepared.pending]
+        run_shards(pool, tasks, begun.built, settings, threading.Event(), [])
+    finalize(begun.built)
+    assert begun.built.report().clips["published"] == len(planned(settings))
     return (_high_water() - before) / 1e9
 
 
