@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 from fractions import Fraction
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO
 
 import av
 import numpy as np
@@ -18,46 +18,50 @@ from mav_pipeline.schema import AlphaFrame, Frame
 _BITEXACT = 1 << 23  # AV_CODEC_FLAG_BITEXACT
 
 
-class _Encoder:
-    """Encodes frame by frame, the same bytes each time.
+class Encoder:
+    """Encodes frame by frame, the same bytes each time; of each kind there is a class.
 
     Args:
-        file: to write into, seekable and empty; whoever gives it closes it.
+        container: opened to write into a file that is seekable and empty; whoever gives the file
+            closes it.
+        rate: frames a second.
     """
 
     def __init__(
         self,
-        codec: Literal["ffv1", "libx264"],
+        container: Any,
+        codec: str,
         pixels: str,
         shape: tuple[int, int],
         rate: Fraction | int,
         options: dict[str, str],
-        file: BinaryIO,
     ) -> None:
-        self._container: Any = self._open(file)
-        self._stream: Any = self._container.add_stream(codec, rate=rate, options=options)
+        self._container, self._count = container, 0
+        self._stream = container.add_stream(codec, rate=rate, options=options)
         self._stream.height, self._stream.width = shape
         self._stream.pix_fmt = pixels
         self._stream.codec_context.thread_count = 1
         self._stream.codec_context.flags |= _BITEXACT
-        self._count = 0
 
-    def _open(self, file: Any) -> Any:
-        """The container that writes into ``file``."""
-        raise NotImplementedError
-
-    def _add(self, frame: av.VideoFrame) -> None:
+    def add(self, frame: av.VideoFrame) -> None:
+        """Appends a frame in the pixels of the stream."""
         frame.pts = self._count
         self._count += 1
         self._container.mux(self._stream.encode(frame))
 
     def close(self) -> None:
-        """Finishes the file."""
+        """Finishes the file, which stays open."""
         self._container.mux(self._stream.encode(None))
         self._container.close()
 
 
-class AlphaEncoder(_Encoder):
+def bitexact(file: BinaryIO, format_: str, **more: Any) -> Any:
+    """A container that is written into ``file`` without time, version or chance."""
+    options = {"fflags": "+bitexact", **more.pop("options", {})}
+    return av.open(file, mode="w", format=format_, container_options=options, **more)
+
+
+class AlphaEncoder(Encoder):
     """Alpha as FFV1 gray in Matroska, tagged as full range: 0 is transparent, 255 opaque.
 
     FFV1 level 3, 4 slices, every frame a key frame: a loader seeks to any frame at no cost.
@@ -65,18 +69,16 @@ class AlphaEncoder(_Encoder):
 
     def __init__(self, height: int, width: int, rate: Fraction, file: BinaryIO) -> None:
         options = {"level": "3", "slices": "4", "slicecrc": "1", "g": "1"}
-        super().__init__("ffv1", "gray", (height, width), rate, options, file)
+        container = bitexact(file, "matroska")
+        super().__init__(container, "ffv1", "gray", (height, width), rate, options)
         self._stream.codec_context.color_range = ColorRange.JPEG
-
-    def _open(self, file: Any) -> Any:
-        return av.open(file, mode="w", format="matroska", container_options={"fflags": "+bitexact"})
 
     def write(self, alpha: AlphaFrame) -> None:
         """Appends one (H, W) frame."""
-        self._add(av.VideoFrame.from_ndarray(np.ascontiguousarray(alpha), format="gray"))
+        self.add(av.VideoFrame.from_ndarray(np.ascontiguousarray(alpha), format="gray"))
 
 
-class VideoEncoder(_Encoder):
+class VideoEncoder(Encoder):
     """RGB as H.264 in mp4, which every player shows; sides are even.
 
     Converted to BT.709 in limited range and tagged so, its index in front, so that a browser plays
@@ -94,25 +96,22 @@ class VideoEncoder(_Encoder):
         options = {"crf": str(crf), "preset": "veryfast", "threads": "1"}
         # Else x264's SIMD decides by memory that nobody wrote, and now and then bytes differ.
         options["x264-params"] = "cpu-independent=1"
-        super().__init__("libx264", "yuv420p", (height, width), rate, options, file)
+        container = bitexact(
+            file,
+            "mp4",
+            options={"movflags": "+faststart"},
+            # To move the index to the front, FFmpeg opens what it has written once more.
+            io_open=lambda url, flags, options: _Again(file),
+        )
+        super().__init__(container, "libx264", "yuv420p", (height, width), rate, options)
         context = self._stream.codec_context
         context.colorspace, context.color_range = Colorspace.ITU709, ColorRange.MPEG
         context.color_primaries, context.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
 
-    def _open(self, file: Any) -> Any:
-        return av.open(
-            file,
-            mode="w",
-            format="mp4",
-            container_options={"fflags": "+bitexact", "movflags": "+faststart"},
-            # To move the index to the front, FFmpeg opens what it has written once more.
-            io_open=lambda url, flags, options: _Again(file),
-        )
-
     def write(self, frame: Frame) -> None:
         """Appends one (H, W, 3) frame."""
         picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
-        self._add(
+        self.add(
             picture.reformat(
                 format="yuv420p",
                 interpolation="AREA",

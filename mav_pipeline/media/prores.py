@@ -16,9 +16,9 @@ import numpy as np
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 from numpy.typing import NDArray
 
+from mav_pipeline.media.encode import Encoder, bitexact
 from mav_pipeline.schema import AlphaFrame, Frame
 
-_BITEXACT = 1 << 23  # AV_CODEC_FLAG_BITEXACT
 _BLACK, _LUMA, _CHROMA, _NEUTRAL = 64, 876, 896, 512
 
 _RED, _BLUE = 0.2126, 0.0722
@@ -39,8 +39,8 @@ _OFFSETS = np.array([_BLACK, _NEUTRAL, _NEUTRAL], np.float32)
 _Plane = NDArray[np.uint16]  # (H, W), 10 bits
 
 
-class _ProRes:
-    """Encodes frame by frame, the same bytes each time.
+class _ProRes(Encoder):
+    """ProRes of 10 bits.
 
     Args:
         rate: frames a second.
@@ -55,35 +55,20 @@ class _ProRes:
         rate: Fraction,
         file: BinaryIO,
     ) -> None:
-        self._shape, self._pixels, self._count = shape, pixels, 0
-        self._container = av.open(
-            file, mode="w", format="mov", container_options={"fflags": "+bitexact"}
-        )
+        self._shape, self._pixels = shape, pixels
         # Apple's sign: without it some editors refuse the file.
         options = {"profile": profile, "vendor": "apl0"}
-        self._stream: Any = self._container.add_stream("prores_ks", rate=rate, options=options)
-        self._stream.height, self._stream.width = shape
-        self._stream.pix_fmt = pixels
-        context = self._stream.codec_context
-        context.thread_count = 1
-        context.flags |= _BITEXACT
-        _tag(context)
+        super().__init__(bitexact(file, "mov"), "prores_ks", pixels, shape, rate, options)
+        _tag(self._stream.codec_context)
 
-    def _add(self, planes: Sequence[_Plane]) -> None:
+    def _planes(self, planes: Sequence[_Plane]) -> None:
         height, width = self._shape
         frame: Any = av.VideoFrame(width, height, self._pixels)
         for plane, values in zip(frame.planes, planes, strict=True):
             rows = np.frombuffer(plane, np.uint16).reshape(plane.height, -1)
             rows[:, : plane.width] = values
         _tag(frame)
-        frame.pts = self._count
-        self._count += 1
-        self._container.mux(self._stream.encode(frame))
-
-    def close(self) -> None:
-        """Finishes the file, which stays open."""
-        self._container.mux(self._stream.encode(None))
-        self._container.close()
+        self.add(frame)
 
 
 class ColourProRes(_ProRes):
@@ -95,7 +80,7 @@ class ColourProRes(_ProRes):
     def write(self, colours: Frame, alpha: AlphaFrame) -> None:
         """Appends a frame: (H, W, 3) RGB, not multiplied by its (H, W) alpha."""
         planes = np.rint(colours.astype(np.float32) @ _MATRIX.T + _OFFSETS).astype(np.uint16)
-        self._add([*np.moveaxis(planes, -1, 0), _scaled(alpha, 1023)])
+        self._planes([*np.moveaxis(planes, -1, 0), _scaled(alpha, 1023)])
 
 
 class GrayProRes(_ProRes):
@@ -108,7 +93,7 @@ class GrayProRes(_ProRes):
         """Appends an (H, W) frame."""
         height, width = alpha.shape
         neutral = np.full((height, (width + 1) // 2), _NEUTRAL, np.uint16)
-        self._add([_scaled(alpha, _LUMA) + np.uint16(_BLACK), neutral, neutral])
+        self._planes([_scaled(alpha, _LUMA) + np.uint16(_BLACK), neutral, neutral])
 
 
 def _tag(thing: Any) -> None:
