@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 from bisect import bisect_right
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+
+from mav_pipeline.schema import Masklet, Problem, Rle
 
 _CLOSE = 8  # frames from mask to mask: SA-V has 4, YouTube-VOS with every frame 5
 _MANY = 8  # masks: that so many stand at equal distances is no chance
@@ -53,6 +55,34 @@ def looked_for(looked: Sequence[bool], seen: Collection[int]) -> Sequence[bool]:
         seen: the places of frames on which the object is drawn.
     """
     return looked if all(looked) else [place in seen for place in range(len(looked))]
+
+
+def image_masklet(
+    kind: str,
+    item: int,
+    rles: Mapping[int, Rle],
+    annotated: Sequence[bool],
+    *,
+    void_pixels: int | None = None,
+    problem: Problem | None = None,
+    rules: tuple[str, ...] = (),
+) -> Masklet:
+    """The masklet of object ``item``.
+
+    Args:
+        rles: its masks by the place of their frames in the clip.
+        annotated: of each frame of the clip, whether somebody looked for it there.
+    """
+    return Masklet(
+        name=f"{kind}_{item:03d}",
+        id=item,
+        kind=kind,
+        rles=tuple(rles.get(place) for place in range(len(annotated))),
+        problem=problem,
+        annotated=None if all(annotated) else tuple(annotated),
+        void_pixels=void_pixels,
+        rules=rules,
+    )
 
 
 def _step(masks: Sequence[int]) -> int:

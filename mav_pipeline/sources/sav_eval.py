@@ -8,7 +8,7 @@ number is its file's name. What ``mav export`` says of a clip beside its files
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass as plain_dataclass
 from typing import Literal
 
@@ -27,14 +27,13 @@ from mav_pipeline.schema import (
     Masklet,
     Plan,
     Problem,
-    Rle,
 )
 from mav_pipeline.schema.about import ClipAbout
 from mav_pipeline.schema.errors import InputError
 from mav_pipeline.schema.interfaces import Discovery, Sizing
 from mav_pipeline.sources import sav, sav_layouts
 from mav_pipeline.sources.about import read_about
-from mav_pipeline.sources.annotated import clip_frames, looked_for, thinned
+from mav_pipeline.sources.annotated import clip_frames, image_masklet, looked_for, thinned
 from mav_pipeline.sources.image_frames import image_frames, image_shape
 from mav_pipeline.sources.image_layout import image_clips, number_of, owner_of
 from mav_pipeline.sources.kind import SourceKind
@@ -179,12 +178,14 @@ class SavEval:
                 if owner is None:  # its images hold every object's mask
                     raise
                 problem = Problem(error.status, error.reason, str(error))
-                found.append(_masklet(owner, {}, looked, problem=problem))
+                found.append(image_masklet("gt", owner, {}, looked, problem=problem))
                 continue
             by_id = objects.rles if owner is None else {owner: objects.rles.get(1, {})}
             for item, rles in by_id.items():
                 annotated = looked_for(looked, rles) if owner is None else looked
-                found.append(_masklet(item, rles, annotated, void_pixels=objects.void_pixels))
+                found.append(
+                    image_masklet("gt", item, rles, annotated, void_pixels=objects.void_pixels)
+                )
         return [screened(masklet, self._config) for masklet in sorted(found, key=lambda m: m.id)]
 
     def _objects(self, files: _Numbered, owner: int | None, shape: tuple[int, int]) -> MaskObjects:
@@ -201,25 +202,6 @@ class SavEval:
                 yield places[number], image
 
         return read_objects(pictures, self._config.rule, one=owner is not None, role="mask")
-
-
-def _masklet(
-    item: int,
-    rles: Mapping[int, Rle],
-    annotated: Sequence[bool],
-    *,
-    void_pixels: int | None = None,
-    problem: Problem | None = None,
-) -> Masklet:
-    return Masklet(
-        name=f"gt_{item:03d}",
-        id=item,
-        kind="gt",
-        rles=tuple(rles.get(place) for place in range(len(annotated))),
-        problem=problem,
-        annotated=None if all(annotated) else tuple(annotated),
-        void_pixels=void_pixels,
-    )
 
 
 KIND = SourceKind(

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from mav_pipeline.media.label_rule import LabelRule
-from mav_pipeline.schema import ClipRef, Masklet, Problem, Rle
+from mav_pipeline.schema import ClipRef, Masklet, Problem
 from mav_pipeline.schema.errors import InputError
-from mav_pipeline.sources.annotated import clip_frames, looked_for, thinned
+from mav_pipeline.sources.annotated import clip_frames, image_masklet, looked_for, thinned
 from mav_pipeline.sources.footage.files import MaskGroup, mask_groups
 from mav_pipeline.sources.footage.frames import Frames
 from mav_pipeline.sources.footage.masks import (
@@ -138,7 +138,9 @@ class MaskReader:
     def _read(self, one: Matched, indices: Sequence[int], size: Size) -> Iterator[Masklet]:
         """The masklets of a sequence."""
         if one.match is None:
-            yield _masklet(one.owner or 0, {}, [True] * len(indices), problem=one.problem)
+            yield image_masklet(
+                KIND, one.owner or 0, {}, [True] * len(indices), problem=one.problem
+            )
             return
         at = {number: place for place, number in enumerate(indices)}
         places = {key: at[n] for key in one.masks.keys if (n := one.match.frames.get(key)) in at}
@@ -148,13 +150,15 @@ class MaskReader:
         except InputError as error:
             if one.owner is None:
                 raise
-            yield _masklet(one.owner, {}, looked, problem=_problem(error))
+            yield image_masklet(KIND, one.owner, {}, looked, problem=_problem(error))
             return
         notes = (*one.match.notes, *((SCALED,) if found.is_scaled else ()))
         rles = found.rles if one.owner is None else {one.owner: found.rles.get(1, {})}
         for item, seen in rles.items():
             annotated = looked_for(looked, seen) if one.owner is None else looked
-            yield _masklet(item, seen, annotated, void_pixels=found.void_pixels, rules=notes)
+            yield image_masklet(
+                KIND, item, seen, annotated, void_pixels=found.void_pixels, rules=notes
+            )
 
     def _objects(self, one: Matched, places: Mapping[int, int], size: Size) -> FrameMasks:
         several = one.owner is None
@@ -163,24 +167,3 @@ class MaskReader:
 
 def _problem(error: InputError) -> Problem:
     return Problem(error.status, error.reason, str(error))
-
-
-def _masklet(
-    item: int,
-    rles: Mapping[int, Rle],
-    annotated: Sequence[bool],
-    *,
-    void_pixels: int | None = None,
-    problem: Problem | None = None,
-    rules: tuple[str, ...] = (),
-) -> Masklet:
-    return Masklet(
-        name=f"{KIND}_{item:03d}",
-        id=item,
-        kind=KIND,
-        rles=tuple(rles.get(place) for place in range(len(annotated))),
-        problem=problem,
-        annotated=None if all(annotated) else tuple(annotated),
-        void_pixels=void_pixels,
-        rules=rules,
-    )
