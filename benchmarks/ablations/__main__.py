@@ -5,10 +5,11 @@ Each combination becomes one json line in ``<ablate.root>/<ablation>.jsonl``;
 """
 
 import sys
+from typing import Any, cast
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from benchmarks.ablations.point import Ablation, run
 from mav_pipeline.cli import conf_folder
@@ -22,7 +23,8 @@ def main(config: DictConfig) -> None:
     given = dict(word.split("=", 1) for word in sweep.overrides.task)
     settings = {key: given[key] for key in sweep.sweeper.params if key in given}
     ablation = Ablation(name=sweep.runtime.choices.ablation, **config.ablate)
-    point = run(ablation, settings, given, SampleConfig(**config.sample))
+    sample = cast(dict[str, Any], OmegaConf.to_container(config.sample))
+    point = run(ablation, settings, given, SampleConfig(**sample))
     sys.stderr.write(f"{settings}: error {point.error:.4f}\n")
 
 

@@ -120,7 +120,8 @@ def _clips(ablation: Ablation, root: Path, sample: SampleConfig) -> tuple[Path, 
     if ablation.source is not None and ablation.gt is not None:
         return Path(ablation.source).absolute(), Path(ablation.gt).absolute()
     values = (sample.clips, sample.frames, sample.width, sample.height, sample.seed)
-    folder = root / "sample-{}x{}-{}x{}-{}".format(*values)
+    name = "sample-{}x{}-{}x{}-{}".format(*values)
+    folder = root / "-".join((name, *sample.kinds))
     if not folder.exists():
         with tempfile.TemporaryDirectory(dir=root) as part:
             render(Path(part) / "sample", sample)

@@ -15,6 +15,7 @@ from mav_pipeline.config.commands import (
     RegateConfig,
     ReportConfig,
     SampleConfig,
+    SampleKind,
     VerifyConfig,
 )
 from mav_pipeline.config.matting import MattingConfig
@@ -41,6 +42,7 @@ __all__ = [
     "RunConfig",
     "RuntimeConfig",
     "SampleConfig",
+    "SampleKind",
     "SourceConfig",
     "StorageConfig",
     "VerifyConfig",

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from annotated_types import Ge, Interval
+from pydantic import BeforeValidator
 from pydantic.dataclasses import dataclass
 
-from mav_pipeline.config.types import STRICT, Count, Natural, Positive, Share, Text, Texts, require
+from mav_pipeline.config.types import (
+    STRICT,
+    Count,
+    Natural,
+    Positive,
+    Share,
+    Text,
+    Texts,
+    listed,
+    require,
+)
 
 Side = Annotated[int, Ge(64)]
+#: What an object of the sample is made of.
+SampleKind = Literal["soft", "blurred", "hairy", "sheer", "mesh", "leaves", "hairs", "lace"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
@@ -22,7 +35,11 @@ class VerifyConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class SampleConfig:
-    """The synthetic corpus: ``frames`` are video frames at 24 fps, every 4th one annotated."""
+    """The synthetic corpus: ``frames`` are video frames at 24 fps, every 4th one annotated.
+
+    Attributes:
+        kinds: of objects; slot s (the largest is 0) of clip c is made of kind c + s, counted round.
+    """
 
     root: Text | None
     clips: Count
@@ -30,8 +47,10 @@ class SampleConfig:
     width: Side
     height: Side
     seed: int
+    kinds: Annotated[tuple[SampleKind, ...], BeforeValidator(listed)]
 
     def __post_init__(self) -> None:
+        require(bool(self.kinds), "sample.kinds", "a list of at least one kind", [])
         for key in ("width", "height"):
             value = getattr(self, key)
             require(value % 2 == 0, f"sample.{key}", "even (the video is yuv420p)", value)

@@ -18,7 +18,7 @@ def _text(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-def _listed(value: Any) -> Any:
+def listed(value: Any) -> Any:
     """One text is a list of one."""
     if isinstance(value, list):
         return tuple(value)
@@ -26,7 +26,7 @@ def _listed(value: Any) -> Any:
 
 
 Text = Annotated[str, BeforeValidator(_text)]
-Texts = Annotated[tuple[Text, ...], BeforeValidator(_listed)]
+Texts = Annotated[tuple[Text, ...], BeforeValidator(listed)]
 Natural = Annotated[int, Ge(0)]
 Count = Annotated[int, Ge(1)]
 Positive = Annotated[float, Gt(0)]

@@ -47,8 +47,27 @@ def draw(cover: Plane, unit: float, *, careful: bool) -> Drawing:
     mask = np.asarray(cv2.medianBlur(mask, size), dtype=np.uint8)
     for step in (cv2.MORPH_OPEN, cv2.MORPH_CLOSE):
         mask = np.asarray(cv2.morphologyEx(mask, step, brush), dtype=np.uint8)
+    return Drawing(mask.view(np.bool_), _stability(cover))
+
+
+def follow(alpha: Plane, cover: Plane, unit: float) -> Drawing:
+    """The mask of one object that keeps its fine structure: alpha at one half.
+
+    Where motion leaves less than half of the object above that, nobody can follow it: its cover is
+    drawn there, carefully.
+
+    Args:
+        alpha: (H, W) in [0, 1], visible.
+    """
+    mask = alpha >= 0.5
+    if np.count_nonzero(mask) < 0.5 * alpha.sum():
+        return draw(cover, unit, careful=True)
+    return Drawing(mask, _stability(alpha))
+
+
+def _stability(cover: Plane) -> float:
     sure, perhaps = np.count_nonzero(cover >= 0.6), np.count_nonzero(cover >= 0.4)
-    return Drawing(mask.view(np.bool_), sure / perhaps)
+    return sure / perhaps if perhaps else 1.0
 
 
 def annotation(

@@ -1,24 +1,76 @@
-"""Paints what lies behind the objects: a room or a landscape. Pure."""
+"""What lies behind the objects, painted or photographed, as a moving camera sees it. Pure."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
+from functools import partial
 
+import cv2
 import numpy as np
 
+from mav_pipeline.schema import Frame
+from mav_pipeline.synthetic.natural import natural
+from mav_pipeline.synthetic.photographs import Photographs, developed, fitted
 from mav_pipeline.synthetic.scene import ClipPlan
 from mav_pipeline.synthetic.texture import Picture, blur, hsv, noise
 
 MARGIN = 1.35  # canvas / frame: room for pan, zoom and shake
 
 
-def paint_background(plan: ClipPlan) -> Picture:
-    """(MARGIN x H, MARGIN x W, 3): a room or a landscape, out of focus behind the objects."""
+def open_view(plan: ClipPlan, photographs: Photographs) -> Callable[[int], Picture]:
+    """What gives the ground of each video frame, (H, W, 3) in [0, 1], anew each time."""
     rng = np.random.default_rng((*plan.seed, 0))
     height, width = math.ceil(MARGIN * plan.height), math.ceil(MARGIN * plan.width)
-    paint = _landscape if plan.environment == "Outdoor" else _room
-    picture = blur(paint(rng, plan, height, width), 1.6 * plan.unit)
-    return np.asarray(np.clip(picture, 0, 1), dtype=np.float32)
+    if photographs.grounds:
+        rng = np.random.default_rng((*plan.seed, 78))
+        frames = photographs.grounds[int(rng.integers(len(photographs.grounds)))]
+        at = float(rng.random()), float(rng.random())
+        if len(frames) > 1:
+            return partial(_footage, frames, int(rng.integers(len(frames))), plan, at)
+        picture = developed(rng, fitted(frames[0], height, width, at))
+    elif plan.natural:
+        picture = natural(rng, height, width)
+    else:
+        paint = _landscape if plan.environment == "Outdoor" else _room
+        picture = blur(paint(rng, plan, height, width), 1.6 * plan.unit)
+    if plan.defocus and (photographs.grounds or plan.natural):
+        picture = blur(picture, plan.defocus)
+    return partial(_look, np.asarray(np.clip(picture, 0, 1), dtype=np.float32), plan)
+
+
+def _footage(
+    frames: Sequence[Frame], start: int, plan: ClipPlan, at: tuple[float, float], frame: int
+) -> Picture:
+    """As it was shot, from ``start`` on, to and fro."""
+    turn = (start + frame) % (2 * len(frames) - 2)
+    shown = frames[min(turn, 2 * len(frames) - 2 - turn)]
+    picture = fitted(shown, plan.height, plan.width, at)
+    return np.asarray(picture, dtype=np.float32) / np.float32(255)
+
+
+def _look(background: Picture, plan: ClipPlan, frame: int) -> Picture:
+    """The background as the panning, zooming, hand-held camera sees it at ``frame``."""
+    camera = plan.camera
+    since = frame - plan.frames / 2
+    # A tanh keeps long clips on the canvas: the pan slows down instead of running off.
+    room = 0.1 * min(plan.width, plan.height)
+    shift = [room * math.tanh(pan * since / room) for pan in camera.pan]
+    shake = camera.shake * min(plan.width, plan.height)
+    shift[0] += shake * math.sin(0.31 * frame)
+    shift[1] += shake * math.sin(0.23 * frame + 1)
+    zoom = 1 + 0.1 * math.tanh(10 * camera.zoom * since)
+    x = background.shape[1] / 2 + shift[0] - plan.width / 2 * zoom
+    y = background.shape[0] / 2 + shift[1] - plan.height / 2 * zoom
+    matrix = np.array([[zoom, 0, x], [0, zoom, y]])
+    seen = cv2.warpAffine(
+        background,
+        matrix,
+        (plan.width, plan.height),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    return np.asarray(seen, dtype=np.float32)
 
 
 def _landscape(rng: np.random.Generator, plan: ClipPlan, height: int, width: int) -> Picture:

@@ -16,8 +16,9 @@ import cv2
 import numpy as np
 
 from mav_pipeline.schema import Frame
-from mav_pipeline.synthetic.backdrop import paint_background
-from mav_pipeline.synthetic.scene import SHUTTER, ClipPlan, Motion, Pose
+from mav_pipeline.synthetic.backdrop import open_view
+from mav_pipeline.synthetic.photographs import NONE, Photographs
+from mav_pipeline.synthetic.scene import FINE, SHUTTER, ClipPlan, ObjectPlan, Pose
 from mav_pipeline.synthetic.sprite import Sprite, paint_object
 from mav_pipeline.synthetic.texture import Picture, Plane
 
@@ -26,6 +27,7 @@ Axis = TypeVar("Axis", float, Plane)
 GRAIN = 1.0 / 255  # standard deviation of the sensor's noise
 SAMPLE_PX = 2.0  # an exposure is sampled so often that neighbours are this far apart
 MAX_SAMPLES = 8  # enough for the swiftest object at 640x360
+FINE_PX, FINE_SAMPLES = 0.8, 24  # of what is so thin that it would show as several of itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +45,18 @@ class Composed:
     covers: tuple[Plane, ...]
 
 
-def compose(plan: ClipPlan) -> Iterator[Composed]:
+def compose(plan: ClipPlan, photographs: Photographs = NONE) -> Iterator[Composed]:
     """Yields every video frame of the clip; alphas and covers are empty where not annotated."""
-    background = paint_background(plan)
-    sprites = [paint_object(thing, plan.unit) for thing in plan.objects]
+    view = open_view(plan, photographs)
+    sprites = [paint_object(thing, plan.unit, photographs) for thing in plan.objects]
     rng = np.random.default_rng((*plan.seed, 99))
     grain = rng.normal(0, GRAIN, (plan.height + 64, plan.width + 64, 3)).astype(np.float32)
     for frame in range(plan.frames):
-        picture = _look(background, plan, frame)
+        picture = view(frame)
         down, right = rng.integers(0, 65, 2)
         layers: dict[int, _Layer | None] = {}
         for slot in plan.depth:
-            layer = _expose(sprites[slot], plan.objects[slot].motion, frame, plan)
+            layer = _expose(sprites[slot], plan.objects[slot], frame, plan)
             layers[slot] = layer
             if layer is not None:
                 picture[layer.place] *= 1 - layer.rgba[..., 3:]
@@ -77,8 +79,9 @@ class _Layer:
     cover: Plane
 
 
-def _expose(sprite: Sprite, motion: Motion, frame: int, plan: ClipPlan) -> _Layer | None:
+def _expose(sprite: Sprite, thing: ObjectPlan, frame: int, plan: ClipPlan) -> _Layer | None:
     """The sprite at its pose, averaged over the path it takes while the shutter is open."""
+    motion = thing.motion
     pose = motion.pose(frame)
     start, end = motion.pose(frame - SHUTTER / 2), motion.pose(frame + SHUTTER / 2)
     smear = end.x - start.x, end.y - start.y
@@ -88,7 +91,8 @@ def _expose(sprite: Sprite, motion: Motion, frame: int, plan: ClipPlan) -> _Laye
     if across.start >= across.stop or down.start >= down.stop:
         return None
     u, v = _lookup(sprite, pose, across, down, plan.unit)
-    count = min(max(1, math.ceil(math.hypot(*smear) / SAMPLE_PX)), MAX_SAMPLES)
+    step, most = (FINE_PX, FINE_SAMPLES) if thing.kind in FINE else (SAMPLE_PX, MAX_SAMPLES)
+    count = min(max(1, math.ceil(math.hypot(*smear) / step)), most)
     rgba = np.zeros((*u.shape, 4), np.float32)
     cover = np.zeros(u.shape, np.float32)
     for sample in range(count):
@@ -144,27 +148,3 @@ def _into_sprite(x: Axis, y: Axis, pose: Pose) -> tuple[Axis, Axis]:
 
 def _span(middle: float, reach: float, limit: int) -> slice:
     return slice(max(0, math.floor(middle - reach)), min(limit, math.ceil(middle + reach)))
-
-
-def _look(background: Picture, plan: ClipPlan, frame: int) -> Picture:
-    """The background as the panning, zooming, hand-held camera sees it at ``frame``."""
-    camera = plan.camera
-    since = frame - plan.frames / 2
-    # A tanh keeps long clips on the canvas: the pan slows down instead of running off.
-    room = 0.1 * min(plan.width, plan.height)
-    shift = [room * math.tanh(pan * since / room) for pan in camera.pan]
-    shake = camera.shake * min(plan.width, plan.height)
-    shift[0] += shake * math.sin(0.31 * frame)
-    shift[1] += shake * math.sin(0.23 * frame + 1)
-    zoom = 1 + 0.1 * math.tanh(10 * camera.zoom * since)
-    x = background.shape[1] / 2 + shift[0] - plan.width / 2 * zoom
-    y = background.shape[0] / 2 + shift[1] - plan.height / 2 * zoom
-    matrix = np.array([[zoom, 0, x], [0, zoom, y]])
-    seen = cv2.warpAffine(
-        background,
-        matrix,
-        (plan.width, plan.height),
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    return np.asarray(seen, dtype=np.float32)

@@ -14,9 +14,11 @@ from mav_pipeline.media.images import encode_png
 from mav_pipeline.schema import AlphaFrame
 from mav_pipeline.schema.errors import OutputError
 from mav_pipeline.storage import LocalStorage
-from mav_pipeline.synthetic.annotate import annotation, draw
-from mav_pipeline.synthetic.compose import compose
-from mav_pipeline.synthetic.scene import FPS, ClipPlan, plan_clip
+from mav_pipeline.synthetic.annotate import Drawing, annotation, draw, follow
+from mav_pipeline.synthetic.compose import Composed, compose
+from mav_pipeline.synthetic.photographs import NONE, Photographs
+from mav_pipeline.synthetic.plan import plan_clip
+from mav_pipeline.synthetic.scene import FPS, ClipPlan
 from mav_pipeline.synthetic.texture import Plane
 
 FOLDER = "sav_train/sav_000"
@@ -25,7 +27,7 @@ AUTO = 2  # objects that are annotated a second time, as a tracker would
 CRF = 14  # near transparent, so that the truth is still the truth of the decoded pixels
 
 
-def render(root: Path, config: SampleConfig) -> list[str]:
+def render(root: Path, config: SampleConfig, photographs: Photographs = NONE) -> list[str]:
     """Renders the corpus below ``root`` and returns its video ids.
 
     The same settings give the same bytes, on one kind of machine with one set of versions; files
@@ -33,6 +35,7 @@ def render(root: Path, config: SampleConfig) -> list[str]:
 
     Args:
         root: folder; made where there is none. ``config.root`` is not looked at.
+        photographs: what objects and grounds are made of, in place of paint.
 
     Raises:
         OutputError: ``root`` holds something else, or cannot be written.
@@ -40,7 +43,8 @@ def render(root: Path, config: SampleConfig) -> list[str]:
     _refuse_foreign(root)
     storage = LocalStorage(root)
     try:
-        return [_render_clip(storage, plan_clip(config, index)) for index in range(config.clips)]
+        plans = (plan_clip(config, index) for index in range(config.clips))
+        return [_render_clip(storage, plan, photographs) for plan in plans]
     except OSError as error:
         raise OutputError(
             f"sample.root={root} cannot be written ({error.strerror or error}); "
@@ -62,22 +66,22 @@ def _refuse_foreign(root: Path) -> None:
     )
 
 
-def _render_clip(storage: LocalStorage, plan: ClipPlan) -> str:
+def _render_clip(storage: LocalStorage, plan: ClipPlan, photographs: Photographs) -> str:
     buffer = io.BytesIO()
     video = VideoEncoder(plan.height, plan.width, FPS, CRF, buffer)
     manual, auto = [], []
     names = [f"manual_{i:03d}" for i in range(len(plan.objects) + plan.with_empty)]
-    for number, composed in enumerate(compose(plan)):
+    for number, composed in enumerate(compose(plan, photographs)):
         video.write(composed.rgb)
         if number not in plan.annotated:
             continue
         alphas = [_to_8_bit(alpha) for alpha in composed.alphas]
-        covers = list(composed.covers)
+        drawn = _by_hand(plan, composed)
         if plan.with_empty:
             alphas.append(np.zeros_like(alphas[0]))
-            covers.append(np.zeros_like(covers[0]))
-        manual.append([draw(cover, plan.unit, careful=True) for cover in covers])
-        auto.append([draw(cover, plan.unit, careful=False) for cover in covers[:AUTO]])
+            drawn.append(draw(np.zeros_like(composed.covers[0]), plan.unit, careful=True))
+        manual.append(drawn)
+        auto.append([draw(cover, plan.unit, careful=False) for cover in composed.covers[:AUTO]])
         truth = [*zip(names, alphas, strict=True)]
         truth += [(f"auto_{i:03d}", alpha) for i, alpha in enumerate(alphas[:AUTO])]
         for name, alpha in truth:
@@ -89,6 +93,15 @@ def _render_clip(storage: LocalStorage, plan: ClipPlan) -> str:
         file = f"{FOLDER}/{plan.video_id}_{content['masklet_type'][0]}.json"
         _put(storage, file, json.dumps(content).encode())
     return plan.video_id
+
+
+def _by_hand(plan: ClipPlan, composed: Composed) -> list[Drawing]:
+    """What a person draws of each object of a frame."""
+    seen = zip(plan.objects, composed.alphas, composed.covers, strict=True)
+    return [
+        follow(alpha, cover, plan.unit) if thing.faithful else draw(cover, plan.unit, careful=True)
+        for thing, alpha, cover in seen
+    ]
 
 
 def _put(storage: LocalStorage, name: str, data: bytes) -> None:

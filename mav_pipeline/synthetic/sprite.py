@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mav_pipeline.config import SampleKind
+from mav_pipeline.synthetic import fine
+from mav_pipeline.synthetic.canvas import SUPER, Shape
+from mav_pipeline.synthetic.natural import natural
+from mav_pipeline.synthetic.photographs import NONE, Photographs, developed, fitted
 from mav_pipeline.synthetic.scene import ObjectPlan
 from mav_pipeline.synthetic.texture import Picture, Plane, blur, gradient, hsv, noise, texture
-
-SUPER = 4  # silhouettes and strands are drawn this much larger, then averaged down
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,26 +33,22 @@ class Sprite:
     cover: Plane | None
 
 
-def paint_object(plan: ObjectPlan, unit: float) -> Sprite:
+def paint_object(plan: ObjectPlan, unit: float, photographs: Photographs = NONE) -> Sprite:
     """Paints one object; ``unit`` is ``ClipPlan.unit``."""
     rng = np.random.default_rng(plan.seed)
     size = 2 * math.ceil(1.5 * plan.radius + 18 * unit)
     body = _silhouette(rng, plan.silhouette, size, plan.radius)
-    shade: Plane | float = 1.0
-    cover = None
-    if plan.kind == "hairy":
-        alpha, shade = _fur(rng, body, unit)
-    elif plan.kind == "sheer":
-        alpha, cover = _veil(rng, body, unit)
-    else:  # out of focus, or merely not quite sharp: motion does the rest
-        alpha = blur(body, (2.4 if plan.kind == "soft" else 1.2) * unit)
-    colour = _colours(texture(rng, plan.texture, size, max(plan.radius, 12)), plan)
-    colour *= np.asarray(_light(body, plan.radius) * shade)[..., None]
-    if cover is not None:  # a veil is paler than what it hangs from
-        thin = np.clip(cover - alpha, 0, 1)[..., None]
+    shape = PAINTERS[plan.kind](rng, body, plan.radius, unit)
+    colour = _colours(rng, plan, size, photographs)
+    shade = shape.shade if shape.shade.ndim == 3 else shape.shade[..., None]
+    colour = colour * (_light(body, plan.radius)[..., None] * shade)
+    if plan.kind == "sheer" and shape.cover is not None:  # a veil is paler than what it hangs from
+        thin = np.clip(shape.cover - shape.alpha, 0, 1)[..., None]
         colour = colour * (1 - 0.5 * thin) + 0.5 * thin * colour.mean(axis=(0, 1))
-    rgba = np.dstack([np.clip(colour, 0, 1) * alpha[..., None], alpha])
-    return Sprite(np.ascontiguousarray(rgba, dtype=np.float32), cover)
+    rgba = np.dstack([np.clip(colour, 0, 1) * shape.alpha[..., None], shape.alpha])
+    if plan.defocus:
+        rgba = _defocused(rng, rgba, plan.defocus)
+    return Sprite(np.ascontiguousarray(rgba, dtype=np.float32), shape.cover)
 
 
 def _silhouette(rng: np.random.Generator, name: str, size: int, radius: float) -> Plane:
@@ -93,8 +93,18 @@ def _point(x: float, y: float) -> tuple[int, int]:
     return round(x), round(y)
 
 
-def _fur(rng: np.random.Generator, body: Plane, unit: float) -> tuple[Plane, Plane]:
-    """Alpha of the body with strands all around, and the shade of each strand.
+def _soft(rng: np.random.Generator, body: Plane, radius: float, unit: float) -> Shape:
+    """Out of focus all around."""
+    return Shape(blur(body, 2.4 * unit), np.ones_like(body))
+
+
+def _blurred(rng: np.random.Generator, body: Plane, radius: float, unit: float) -> Shape:
+    """Merely not quite sharp: motion does the rest."""
+    return Shape(blur(body, 1.2 * unit), np.ones_like(body))
+
+
+def _fur(rng: np.random.Generator, body: Plane, radius: float, unit: float) -> Shape:
+    """The body with strands all around, each of its own shade.
 
     Strands root inside the body and thin out to a fraction of a pixel, so that the edge falls off
     from dense fur to single hairs.
@@ -124,11 +134,11 @@ def _fur(rng: np.random.Generator, body: Plane, unit: float) -> tuple[Plane, Pla
             point = tip
     strands = cv2.resize(hair, (size, size), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
     tones = cv2.resize(shade, (size, size), interpolation=cv2.INTER_AREA).astype(np.float32) / 175
-    return blur(np.maximum(body, strands), 0.5 * unit), blur(tones, 0.5 * unit)
+    return Shape(blur(np.maximum(body, strands), 0.5 * unit), blur(tones, 0.5 * unit))
 
 
-def _veil(rng: np.random.Generator, body: Plane, unit: float) -> tuple[Plane, Plane]:
-    """Alpha and cover of a body that ends in a folded, half transparent hem of uneven width."""
+def _veil(rng: np.random.Generator, body: Plane, radius: float, unit: float) -> Shape:
+    """A body that ends in a folded, half transparent hem of uneven width."""
     size = body.shape[0]
     away = cv2.distanceTransform((body < 0.5).astype(np.uint8), cv2.DIST_L2, 5)
     width = unit * (2 + 4 * noise(rng, size, size, size / 3))
@@ -136,14 +146,46 @@ def _veil(rng: np.random.Generator, body: Plane, unit: float) -> tuple[Plane, Pl
     plateau = 0.45 + 0.35 * noise(rng, size, size, 9 * unit)
     core = blur(body, 0.8 * unit)
     alpha = core + (1 - core) * cover * plateau
-    return np.asarray(alpha, dtype=np.float32), np.maximum(core, cover)
+    return Shape(np.asarray(alpha, np.float32), np.ones_like(body), np.maximum(core, cover))
 
 
-def _colours(value: Plane, plan: ObjectPlan) -> Picture:
-    """Maps a texture to two tones of the object's hue."""
+#: What a kind makes of a body of ``radius`` in a clip of ``unit``.
+PAINTERS: dict[SampleKind, Callable[[np.random.Generator, Plane, float, float], Shape]] = {
+    "hairy": _fur,
+    "soft": _soft,
+    "sheer": _veil,
+    "blurred": _blurred,
+    "mesh": fine.mesh,
+    "leaves": fine.leaves,
+    "hairs": fine.hairs,
+    "lace": fine.lace,
+}
+
+
+def _colours(
+    rng: np.random.Generator, plan: ObjectPlan, size: int, photographs: Photographs
+) -> Picture:
+    """(size, size, 3): a piece of a photograph, many colours, or two tones of the object's hue."""
+    if photographs.textures:
+        pick = np.random.default_rng((*plan.seed, 78))
+        picture = photographs.textures[int(pick.integers(len(photographs.textures)))]
+        return developed(pick, fitted(picture, size, size, (pick.random(), pick.random())))
+    if plan.texture == "natural":
+        return natural(rng, size, size)
+    value = texture(rng, plan.texture, size, max(plan.radius, 12))
     light, dark = (0.98, 0.72) if plan.bright else (0.55, 0.32)
-    low, high = hsv(plan.hue, 0.85, dark), hsv(plan.hue + 0.04, 0.6, light)
+    low = hsv(plan.hue, plan.saturation, dark)
+    high = hsv(plan.hue + 0.04, max(plan.saturation - 0.25, 0), light)
     return np.asarray(low + (high - low) * value[..., None], dtype=np.float32)
+
+
+def _defocused(rng: np.random.Generator, rgba: Picture, sigma: float) -> Picture:
+    """One side in focus, the other out of it by ``sigma``; colour is multiplied by alpha."""
+    size = len(rgba)
+    turn = rng.uniform(0, 2 * math.pi)
+    way = np.linspace(-1, 1, size, dtype=np.float32)
+    far = np.clip(0.5 + way[None] * math.cos(turn) + way[:, None] * math.sin(turn), 0, 1)[..., None]
+    return np.asarray(rgba * (1 - far) + blur(rgba, sigma) * far, dtype=np.float32)
 
 
 def _light(body: Plane, radius: float) -> Plane:

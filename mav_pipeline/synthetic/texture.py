@@ -30,6 +30,8 @@ def texture(rng: np.random.Generator, name: str, size: int, radius: float) -> Pl
         count = int((2.5 * size / radius) ** 2)
         seeds[tuple(rng.integers(0, size, (2, count)))] = 0
         value = np.clip(cv2.distanceTransform(seeds, cv2.DIST_L2, 5) / (0.32 * radius), 0, 1)
+    elif name == "fractal":
+        return np.asarray(np.clip(0.5 + 0.2 * fractal(rng, size, size, 1.0), 0, 1))
     else:
         value = noise(rng, size, size, 0.6 * radius)
     fine = noise(rng, size, size, max(3.0, 0.1 * radius))
@@ -46,6 +48,22 @@ def noise(rng: np.random.Generator, height: int, width: int, scale: float) -> Pl
         fine = cv2.resize(grid, wide, interpolation=cv2.INTER_CUBIC)
         total += fine[int(step) :, int(step) :][:height, :width] * np.float32(0.5**octave)
     return np.asarray(np.clip((total / 1.75 - 0.5) * 1.5 + 0.5, 0, 1), dtype=np.float32)
+
+
+def fractal(rng: np.random.Generator, height: int, width: int, slope: float) -> Plane:
+    """(height, width) noise of mean 0 and deviation 1 whose amplitude is 1 / f**slope."""
+    total = np.zeros((height, width), np.float32)
+    step = 2.0 ** math.floor(math.log2(max(height, width)))
+    while step >= 1:
+        grid = rng.standard_normal((int(height / step) + 3, int(width / step) + 3), np.float32)
+        at = rng.random(2)
+        look = np.array([[1 / step, 0, at[0]], [0, 1 / step, at[1]]])
+        how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        fine = cv2.warpAffine(grid, look, (width, height), flags=how)
+        total += fine * np.float32(step ** (slope - 1))
+        step /= 2
+    mean, deviation = cv2.meanStdDev(total)
+    return np.asarray((total - np.float32(mean[0, 0])) / np.float32(max(deviation[0, 0], 1e-6)))
 
 
 def blur(picture: Any, sigma: float) -> Any:

@@ -15,10 +15,11 @@ from .head import Head, running_head
 
 @pytest.fixture(scope="session")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A rendered corpus: 6 clips of 192x144, 10 annotated frames each."""
+    """A rendered corpus: 6 clips of 192x144, 10 annotated frames each, without fine structure."""
     root = tmp_path_factory.mktemp("corpus")
     settings = ("sample.clips=6", "sample.frames=40", "sample.width=192", "sample.height=144")
-    render(root, load_config(settings).sample)
+    kinds = "sample.kinds=[hairy,soft,sheer,blurred]"
+    render(root, load_config((*settings, kinds)).sample)
     return root
 
 

@@ -19,9 +19,11 @@ from mav_pipeline.media.images import decode_png
 from mav_pipeline.media.masks import parse_rle, run_lengths
 from mav_pipeline.schema.errors import OutputError
 from mav_pipeline.synthetic import render
-from mav_pipeline.synthetic.scene import KINDS, plan_clip
+from mav_pipeline.synthetic.plan import plan_clip
+from mav_pipeline.synthetic.scene import KINDS
 
-CONFIG = SampleConfig(root=None, clips=3, frames=18, width=128, height=96, seed=5)
+PLAIN = ("hairy", "soft", "sheer", "blurred")
+CONFIG = SampleConfig(root=None, clips=3, frames=18, width=128, height=96, seed=5, kinds=PLAIN)
 ANNOTATED = (0, 4, 8, 12, 16)
 SAV_KEYS = [
     "video_id",
@@ -56,6 +58,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def small(**changes: Any) -> SampleConfig:
     settings = {"root": None, "clips": 1, "frames": 5, "width": 64, "height": 64, "seed": 0}
+    settings |= {"kinds": KINDS}
     return SampleConfig(**(settings | changes))
 
 
@@ -206,9 +209,9 @@ def test_exactly_one_masklet_of_the_corpus_is_empty(
     assert sum(empty) == 1
 
 
-def test_a_corpus_of_four_clips_shows_every_kind_in_each_size() -> None:
-    config = small(clips=4, seed=3)
-    plans = [plan_clip(config, index) for index in range(4)]
+def test_as_many_clips_as_kinds_show_every_kind_in_each_size() -> None:
+    config = small(clips=len(KINDS), seed=3)
+    plans = [plan_clip(config, index) for index in range(config.clips)]
     for slot in range(3):
         assert {plan.objects[slot].kind for plan in plans} == set(KINDS)
 
