@@ -19,7 +19,7 @@ from typing import Any
 
 from mav_pipeline import __version__
 from mav_pipeline import report as report_module
-from mav_pipeline.config import FINGERPRINTED, RunConfig
+from mav_pipeline.config import BOUNDS, FINGERPRINTED, RunConfig
 from mav_pipeline.config.compose import composed, conf_folder
 from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.built import BuiltSet, read_run
@@ -39,6 +39,7 @@ from mav_pipeline.schema import RunReport
 from mav_pipeline.schema.errors import ConfigError, Interrupted, SetupError, TransientError
 from mav_pipeline.schema.passed_over import PassedOver
 from mav_pipeline.schema.registry import Registry, nearest
+from mav_pipeline.schema.scores import SCORE
 from mav_pipeline.sources.registry import SOURCES
 from mav_pipeline.storage import open_output
 from mav_pipeline.synthetic import render
@@ -148,6 +149,9 @@ def resumed(config: RunConfig, overrides: Sequence[str], groups: Sequence[str]) 
         group, _, name = key.partition(".")
         if group in groups:
             data[group] = {**data[group], name: now[group][name]} if name else now[group]
+            if key == "quality.scores":  # what needs other scores follows them
+                keys = (bound.key for bound in BOUNDS if not SCORE[bound.score].basic)
+                data[group] |= {key: now[group][key] for key in keys}
     return _typed(data)
 
 

@@ -12,7 +12,7 @@ import io
 import json
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -499,7 +499,8 @@ def listed_set(root: Path, rows: Sequence[dict[str, Any]]) -> BuiltSet:
     """A set of one shard that has rows, a receipt and no tar: for what reads rows alone."""
     output, name = LocalStorage(root), "mav-000000"
     planned = make_plan([ClipRef("clip", (), None)], 1, {})
-    about = {"format": FORMAT, "fingerprint": "f" * 64, "keys": {}, "config": config().to_mapping()}
+    run = replace(config(), quality=config().quality.resolved())
+    about = {"format": FORMAT, "fingerprint": "f" * 64, "keys": {}, "config": run.to_mapping()}
     output.put(layout.RUN, json.dumps(about).encode())
     output.put(layout.PLAN, encode_table(to_table(planned)))
     published = receipt(name)

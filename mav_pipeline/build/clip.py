@@ -1,26 +1,28 @@
 """One loaded clip: matte it here, score and encode it in threads, gather its rows and its sample.
 
 LoadedClip -> backend.matte() -> encoding threads: MaskletFinisher -> ClipOutcome
+           -> every frame -> the same threads: LostFrames
 """
 
 from __future__ import annotations
 
 import logging
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
 from mav_pipeline.build.frames import FrameTee
-from mav_pipeline.build.masklet import Finished, MaskletFinisher
+from mav_pipeline.build.masklet import Encoded, MaskletFinisher
 from mav_pipeline.build.problems import reading_problem
 from mav_pipeline.build.reach import Reach
+from mav_pipeline.build.thread import EncodingThread
 from mav_pipeline.build.timing import StageTimes
 from mav_pipeline.config import RunConfig
 from mav_pipeline.dataset.manifest import Row, clip_row, masklet_row, problem_values
 from mav_pipeline.dataset.sample import StoredMasklet, encode_sample
+from mav_pipeline.quality import LostFrames
 from mav_pipeline.schema import (
     Clip,
     ClipStatus,
@@ -44,7 +46,6 @@ _log = logging.getLogger(__name__)
 #: What code raises that meets a clip it was not written for. Others, RuntimeError above all, may
 #: be the machine's (CUDA raises it), and are never held against the clip.
 _OF_THE_CLIP = (ValueError, TypeError, LookupError, ArithmeticError, AssertionError)
-_BACKLOG = 4  # blocks of alpha a thread may have waiting: enough to never idle, a few MB each
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,23 +60,6 @@ class ClipOutcome:
     def result(self) -> ClipOutcome:
         """Itself: nothing has to be waited for. See ``MattedClip``."""
         return self
-
-
-class _EncodingThread:
-    """One thread that finishes masklets in order, with a bounded backlog."""
-
-    def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="mav-finish")
-        self._room = threading.Semaphore(_BACKLOG)
-
-    def submit(self, task: Callable[..., Any], *args: Any) -> Future[Any]:
-        self._room.acquire()
-        future = self._pool.submit(task, *args)
-        future.add_done_callback(lambda _: self._room.release())
-        return future
-
-    def close(self) -> None:
-        self._pool.shutdown(cancel_futures=True)
 
 
 class ClipJob:
@@ -96,7 +80,7 @@ class ClipJob:
     ) -> None:
         self._config, self._backend, self._check = config, backend, check
         self._reasons = reasons
-        self._threads = [_EncodingThread() for _ in range(config.runtime.encode_threads)]
+        self._threads = [EncodingThread() for _ in range(config.runtime.encode_threads)]
 
     def close(self) -> None:
         """Stops the threads."""
@@ -110,8 +94,9 @@ class ClipJob:
             Exception: whatever may pass of what reading the frames or matting them raised.
         """
         clip = loaded.clip
-        frames = FrameTee(loaded.frames, keep=self._config.quality.scores == "full")
         matted = MattedClip(shard, loaded, self._config, times, stamp, self._threads)
+        looks = self._config.quality.scores == "full"
+        frames = FrameTee(loaded.frames, keep=looks, watch=matted.watch if looks else None)
         problem = None
         try:
             problem = self._run(clip, frames, matted, times)
@@ -195,23 +180,44 @@ class MattedClip:
         config: RunConfig,
         times: StageTimes,
         stamp: Stamp,
-        threads: Sequence[_EncodingThread],
+        threads: Sequence[EncodingThread],
     ) -> None:
         self._shard, self._loaded, self._config, self._times = shard, loaded, config, times
         self._clip, self._stamp = loaded.clip, stamp
         self._own = {m.name: m.problem for m in self._clip.masklets if m.problem is not None}
-        wanted = [masklet.name for masklet in self._clip.masklets if masklet.problem is None]
-        self._threads = {name: threads[n % len(threads)] for n, name in enumerate(wanted)}
+        wanted = [masklet for masklet in self._clip.masklets if masklet.problem is None]
+        self._threads = {m.name: threads[n % len(threads)] for n, m in enumerate(wanted)}
+        looks = config.quality.scores == "full"
+        self._lost = {m.name: LostFrames.of(m) for m in wanted} if looks else {}
         self._problem: Problem | None = None
         self._problems = dict(self._own)
         self._finishers: dict[str, MaskletFinisher] = {}
         self._adding: deque[Future[None]] = deque()
-        self._ending: dict[str, Future[Finished]] = {}
+        self._ending: dict[str, Future[Encoded]] = {}
 
     def add(self, block: Matte, under: Sequence[Frame] | None) -> None:
         """Gives a block, and the frames under it where scores look at them, to its thread."""
         finisher, thread = self._finisher(block.masklet), self._threads[block.masklet.name]
-        self._adding.append(thread.submit(finisher.add, block, under))
+        self._later(thread, finisher.add, block, under)
+
+    def watch(self, index: int, frame: Frame) -> None:
+        """Gives a frame to the threads of those masklets that may be lost on it.
+
+        Args:
+            index: into ``Clip.frame_indices``; every one comes once, in order.
+        """
+        size = self._clip.size
+        for name, lost in self._lost.items():
+            if lost.wants(index):
+                shown = frame[: size.height, : size.width]
+                self._later(self._threads[name], self._look, lost, index, shown)
+
+    def _look(self, lost: LostFrames, index: int, frame: Frame) -> None:
+        with self._times.stage("score"):
+            lost.see(index, frame)
+
+    def _later(self, thread: EncodingThread, task: Callable[..., None], *args: Any) -> None:
+        self._adding.append(thread.submit(task, *args))
         while self._adding and self._adding[0].done():
             self._adding.popleft().result()
 
@@ -219,7 +225,7 @@ class MattedClip:
         """No block of this masklet comes any more."""
         finisher, thread = self._finisher(masklet), self._threads[masklet.name]
         del self._finishers[masklet.name]
-        self._ending[masklet.name] = thread.submit(finisher.close, self._shard, seams)
+        self._ending[masklet.name] = thread.submit(finisher.close, seams)
 
     def fail(self, problem: Problem) -> None:
         """The clip cannot be read after all: it has one row and no masklets."""
@@ -253,7 +259,8 @@ class MattedClip:
                 row = masklet_row(self._clip, masklet, self._shard, problem_values(problem))
                 rows.append(row)
                 continue
-            finished = self._ending[masklet.name].result()
+            encoded = self._ending[masklet.name].result()
+            finished = encoded.judged(self._shard, self._lost.get(masklet.name))
             rows.append(finished.row)
             frames += finished.frames
             if finished.stored is not None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from mav_pipeline.build.timing import StageTimes
 from mav_pipeline.schema import Frame
@@ -87,13 +87,20 @@ class FrameTee:
 
     Args:
         keep: whether anybody looks; a frame is then held until it is released.
+        watch: is given each frame with its number, once, in time order.
 
     Attributes:
         error: what the frames raised; a backend may have made something else of it.
     """
 
-    def __init__(self, frames: Iterable[Frame], *, keep: bool) -> None:
-        self._coming, self._keep = iter(frames), keep
+    def __init__(
+        self,
+        frames: Iterable[Frame],
+        *,
+        keep: bool,
+        watch: Callable[[int, Frame], None] | None = None,
+    ) -> None:
+        self._coming, self._keep, self._watch = iter(frames), keep, watch
         self._held: deque[Frame] = deque()
         self._first = self._taken = 0  # number of the first frame held; of the backend's next one
         self._released = 0
@@ -145,5 +152,7 @@ class FrameTee:
                 raise
             if frame is None:
                 return False
+            if self._watch is not None:
+                self._watch(self._stop, frame)
             self._held.append(frame)
         return True

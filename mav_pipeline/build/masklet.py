@@ -1,6 +1,7 @@
 """From working-size alpha to a stored, scored masklet, frame by frame.
 
-    Matte -> restore to source size -> encode + score -> StoredMasklet + manifest row
+    Matte -> restore to source size -> encode + score -> Encoded
+    Encoded + frames that were lost -> judge -> StoredMasklet + manifest row
 
 Mattes of one masklet come in order; what they leave out is transparent. Memory is a frame or two,
 however long the clip; the clip's own frames are borrowed with each block, and the last one looked
@@ -20,8 +21,8 @@ from mav_pipeline.config import RunConfig
 from mav_pipeline.dataset.manifest import Row, masklet_row
 from mav_pipeline.dataset.sample import StoredMasklet, alpha_writer
 from mav_pipeline.media.sizing import restore
-from mav_pipeline.quality import Scorer, judge
-from mav_pipeline.schema import AlphaFrame, Clip, Frame, Masklet, Matte, Seams, size_of
+from mav_pipeline.quality import LostFrames, Scorer, judge
+from mav_pipeline.schema import AlphaFrame, Clip, Frame, Masklet, Matte, Member, Seams, size_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,45 @@ class Finished:
     row: Row
     stored: StoredMasklet | None
     frames: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encoded:
+    """A masklet whose alpha is whole. Frames after its last may still show that it was lost."""
+
+    clip: Clip
+    masklet: Masklet
+    config: RunConfig
+    members: Sequence[Member]
+    scorer: Scorer
+    seams: Seams
+    notes: Sequence[str]
+
+    def judged(self, shard: str, lost: LostFrames | None) -> Finished:
+        """Judges it, when every frame of the clip was seen.
+
+        Args:
+            lost: where its object was lost; None where nobody looked.
+        """
+        scores = self.scorer.scores(self.seams, absent=_absent(self.masklet), lost=lost)
+        verdict = judge(scores, self.config.quality)
+        kept = verdict.status == "accepted" or self.config.quality.keep_rejected
+        values: dict[str, Any] = {
+            "status": verdict.status,
+            "reasons": [*verdict.reasons, *self.notes],
+            "lost_frames": self.scorer.lost_frames(lost),
+            "mean_area": self.scorer.mean_area,
+            "motion": self.scorer.motion,
+            **verdict.scores,
+            "windows": self.seams.count,
+            "alpha_bytes": sum(size_of(data) for _, data in self.members),
+            "seed": self.config.matting.seed,
+        }
+        return Finished(
+            row=masklet_row(self.clip, self.masklet, shard, values),
+            stored=StoredMasklet(self.masklet, verdict, tuple(self.members)) if kept else None,
+            frames=sum(self.masklet.visible),
+        )
 
 
 class MaskletFinisher:
@@ -61,29 +101,20 @@ class MaskletFinisher:
             alpha = restore(alpha, matte.size, self._clip.height, self._clip.width)
             self._frame(alpha, frame)
 
-    def close(self, shard: str, seams: Seams) -> Finished:
-        """Finishes the alpha stream and judges the masklet."""
+    def close(self, seams: Seams) -> Encoded:
+        """Finishes the alpha stream."""
         self._fill(len(self._clip.frame_indices))
         with self._times.stage("encode"):
             members = self._writer.close()
-        with self._times.stage("score"):
-            scores = self._scorer.scores(seams, absent=_absent(self._masklet))
-            verdict = judge(scores, self._config.quality)
-        kept = verdict.status == "accepted" or self._config.quality.keep_rejected
-        values: dict[str, Any] = {
-            "status": verdict.status,
-            "reasons": [*verdict.reasons, *self._notes],
-            "mean_area": self._scorer.mean_area,
-            "motion": self._scorer.motion,
-            **verdict.scores,
-            "windows": seams.count,
-            "alpha_bytes": sum(size_of(data) for _, data in members),
-            "seed": self._config.matting.seed,
-        }
-        return Finished(
-            row=masklet_row(self._clip, self._masklet, shard, values),
-            stored=StoredMasklet(self._masklet, verdict, members) if kept else None,
-            frames=sum(self._masklet.visible),
+        self._scorer.let_go()
+        return Encoded(
+            clip=self._clip,
+            masklet=self._masklet,
+            config=self._config,
+            members=members,
+            scorer=self._scorer,
+            seams=seams,
+            notes=tuple(self._notes),
         )
 
     def _fill(self, until: int) -> None:

@@ -19,18 +19,20 @@ from mav_pipeline.config.commands import (
     VerifyConfig,
 )
 from mav_pipeline.config.matting import MattingConfig
-from mav_pipeline.config.output import BOUNDS, Bound, OutputConfig, QualityConfig, Rgb
+from mav_pipeline.config.output import AUTO, BOUNDS, Bound, Fitted, OutputConfig, QualityConfig, Rgb
 from mav_pipeline.config.run import CHOSEN, FINGERPRINTED, RunConfig
 from mav_pipeline.config.runtime import ResumeConfig, RuntimeConfig, StorageConfig
 from mav_pipeline.config.source import SourceConfig
 
 __all__ = [
+    "AUTO",
     "BOUNDS",
     "CHOSEN",
     "FINGERPRINTED",
     "Bound",
     "EvaluateConfig",
     "ExportConfig",
+    "Fitted",
     "MattingConfig",
     "OutputConfig",
     "PlanConfig",

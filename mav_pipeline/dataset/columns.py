@@ -75,6 +75,13 @@ COLUMNS = (
     ),
     Column("annotated_run", _WHOLE, "how many of these follow one another at the most", since=2),
     Column(
+        "lost_frames",
+        _WHOLE,
+        "frames that show the object and have no mask, a crumb of one, or no alpha under it: it "
+        "was lost; null without full scores",
+        since=2,
+    ),
+    Column(
         "void_pixels",
         _LONG,
         "pixels of its mask images that were left out as void; null where masks are no images",

@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from mav_pipeline.config import BOUNDS, QualityConfig
+from mav_pipeline.config import AUTO, BOUNDS, QualityConfig
 from mav_pipeline.dataset.built import BuiltSet
 from mav_pipeline.dataset.final import is_indexed
 from mav_pipeline.dataset.gate_files import SCHEMA, Gate, is_name, write_gate
@@ -52,7 +52,9 @@ def regate(built: BuiltSet, name: str | None, quality: QualityConfig) -> Regated
         raise OutputError(
             f"output.root={built.storage} is not finished; `mav build output.root=...` ends it"
         )
-    _warn_of_revision(built)
+    revision = built.run["keys"].get("revision.scores", FIRST_REVISION)
+    _warn_of_revision(built, revision, quality)
+    quality = quality.resolved(revision)
     rows = built.rows().select(("key", "masklet", "shard", "status", "reasons", *SCORE_NAMES))
     before = rows.to_pylist()
     judged = [_judged(row, quality) for row in before]
@@ -91,11 +93,16 @@ def _judged(row: Mapping[str, Any], quality: QualityConfig) -> dict[str, Any]:
     return found
 
 
-def _warn_of_revision(built: BuiltSet) -> None:
-    revision = built.run["keys"].get("revision.scores", FIRST_REVISION)
+def _warn_of_revision(built: BuiltSet, revision: int, quality: QualityConfig) -> None:
     if revision != SCORER_REVISION:
         _log.warning(
             "the scores of %s are of revision %s, those of this version of %s: bounds that suit "
             "the one may not suit the other",
             *(built.storage, revision, SCORER_REVISION),
         )
+    for bound in BOUNDS:
+        if getattr(quality, bound.key) == AUTO and quality.limit(bound, revision) is None:
+            _log.warning(
+                "quality.%s=auto is off: its limit was not fitted to scores of revision %s",
+                *(bound.key, revision),
+            )

@@ -6,9 +6,9 @@ import hashlib
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
-from mav_pipeline.config import CHOSEN, FINGERPRINTED, MattingConfig, RunConfig
+from mav_pipeline.config import CHOSEN, FINGERPRINTED, RunConfig
 from mav_pipeline.config.parse import names
 from mav_pipeline.dataset.columns import schema
 from mav_pipeline.dataset.layout import RUN
@@ -25,8 +25,9 @@ from mav_pipeline.schema.version import (
 )
 from mav_pipeline.sources.registry import SOURCES
 
-_MATTING, _REVISION = "matting.", "revision."
+_REVISION = "revision."
 AUTO = "auto"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,14 +137,27 @@ def _defaults(run: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def as_recorded(matting: MattingConfig, held: Mapping[str, Any]) -> MattingConfig:
-    """The backend's keys with what a set records in the place of ``auto``."""
-    recorded = {
-        name: held[f"{_MATTING}{name}"]
-        for name in names(type(matting))
-        if getattr(matting, name) == AUTO and f"{_MATTING}{name}" in held
+def as_recorded(config: RunConfig, held: Mapping[str, Any]) -> RunConfig:
+    """The configuration with what a set records in the place of ``auto``.
+
+    Args:
+        held: the set's keys.
+    """
+    matting = _recorded(config.matting, "matting", held)
+    if (
+        held.get("quality.scores") != config.quality.scores
+    ):  # gates follow the scores: as for a new set
+        return replace(config, matting=matting)
+    return replace(config, matting=matting, quality=_recorded(config.quality, "quality", held))
+
+
+def _recorded(values: T, group: str, held: Mapping[str, Any]) -> T:
+    found = {
+        name: held[f"{group}.{name}"]
+        for name in names(type(values))
+        if getattr(values, name) == AUTO and f"{group}.{name}" in held
     }
-    return replace(matting, **recorded)
+    return replace(values, **found)  # type: ignore[type-var]
 
 
 def changes(

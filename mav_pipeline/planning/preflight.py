@@ -41,7 +41,9 @@ def prepare(config: RunConfig, *, writes: bool) -> Prepared:
         _refuse_foreign(output)
     else:
         fingerprint.check_held(run)
-        config = replace(config, matting=fingerprint.as_recorded(config.matting, run["keys"]))
+        config = fingerprint.as_recorded(config, fingerprint.held_keys(run))
+    config = replace(config, quality=config.quality.resolved())
+    if run is not None:
         check_same(output, run, fingerprint.keys_of(config, weights))
     held = _read(output, layout.PLAN) if run is not None else None
     before = None if held is None else read_plan(held)

@@ -14,7 +14,7 @@ def judge(scores: Mapping[str, float | None], config: QualityConfig) -> Verdict:
         bound.reason
         for bound in BOUNDS
         if (value := scores.get(bound.score)) is not None
-        and (limit := getattr(config, bound.key)) is not None
+        and (limit := config.limit(bound)) is not None
         and bound.stops(value, limit)
     )
     rejected = bool(reasons) and config.enabled

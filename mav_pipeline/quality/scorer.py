@@ -15,6 +15,7 @@ import numpy as np
 
 from mav_pipeline.media.masks import decode_rle, rle_box
 from mav_pipeline.quality import motion, picture
+from mav_pipeline.quality.lost import LostFrames
 from mav_pipeline.quality.region import Box, crop, grow, margin, reach, view
 from mav_pipeline.quality.rule import quality
 from mav_pipeline.schema import SCORE_NAMES, AlphaFrame, Frame, Mask, Rle, Seams
@@ -51,6 +52,7 @@ class Scorer:
     _deltas: dict[int, float] = field(default_factory=dict)
     _moves: list[float] = field(default_factory=list)
     _areas: list[float] = field(default_factory=list)
+    _hidden: set[int] = field(default_factory=set)  # frames that show a mask and no alpha
     _last: _Seen | None = None
 
     def add(self, index: int, alpha: AlphaFrame, rle: Rle, frame: Frame | None = None) -> None:
@@ -67,6 +69,8 @@ class Scorer:
         shown = crop(mask, box)
         total = self._single(alpha, shown, box, rle.area)
         ratio = total / (255 * rle.area)
+        if ratio < _SHOWN:
+            self._hidden.add(index)
         seen = _Seen(index, alpha, mask, box, motion.centre(shown, box), total, ratio, frame)
         before = self._last
         if before is not None and before.index == index - 1:
@@ -149,11 +153,22 @@ class Scorer:
         for key, value in values.items():
             self._sums[key] = self._sums.get(key, 0.0) + value
 
-    def scores(self, seams: Seams, absent: int = 0) -> dict[str, float | None]:
+    def let_go(self) -> None:
+        """No frame comes any more: the last one need not be held."""
+        self._last = None
+
+    def lost_frames(self, lost: LostFrames | None) -> int | None:
+        """Frames that show the object and have next to no mask, or next to no alpha of it."""
+        return None if lost is None else len(lost.gone) + len(lost.crumbs | self._hidden)
+
+    def scores(
+        self, seams: Seams, absent: int = 0, lost: LostFrames | None = None
+    ) -> dict[str, float | None]:
         """All of ``schema.SCORES``, which says what each means; None where one sees nothing.
 
         Args:
             absent: annotated frames on which the object is not seen; alpha is 0 there.
+            lost: where its object was lost; without it ``lost_share`` is None.
         """
         s = self._sums
         values = {
@@ -168,6 +183,7 @@ class Scorer:
             "chunk_seam_ratio": _seam_ratio(self._deltas, seams.chunks, seams),
             "visibility": _ratio(s, "shown", "frames"),
             "truncation": _ratio(s, "cut", "side", 4),
+            "lost_share": self._lost_share(lost),
             "area_jitter": _ratio(s, "jumps", "jumping"),
             "speckle": _ratio(s, "speckle", "around"),
             "band_width": _ratio(s, "band", "outline"),
@@ -183,6 +199,12 @@ class Scorer:
         found = {key: _rounded(value) for key, value in values.items()}
         found["quality"] = _rounded(quality(found)) if "looks" in s else None
         return {name: found[name] for name in SCORE_NAMES}
+
+    def _lost_share(self, lost: LostFrames | None) -> float | None:
+        count = self.lost_frames(lost)
+        if lost is None or count is None or not self._areas:
+            return None
+        return count / (len(self._areas) + len(lost.gone))
 
     @property
     def motion(self) -> float | None:

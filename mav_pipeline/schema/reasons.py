@@ -81,6 +81,7 @@ REASONS = (
     Reason("area_ratio_low", "gate", "less alpha than mask", "quality.min_area_ratio"),
     Reason("area_ratio_high", "gate", "more alpha than mask", "quality.max_area_ratio"),
     Reason("flicker", "gate", "alpha changes and its mask does not", "quality.max_flicker"),
+    Reason("lost_frames", "gate", "a tracker lost the object in view", "quality.max_lost_share"),
     Reason("quality", "gate", "estimated to be wrong", "quality.min_quality"),
     # the run
     Reason("crash", "run", "two workers died of it alone", "look at the file; then rebuild"),

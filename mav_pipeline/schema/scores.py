@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 #: Of how scores are computed; see ``version``. Raised by whatever moves a score that exists.
-SCORER_REVISION = 1
+SCORER_REVISION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +98,13 @@ SCORES = (
         needs="alpha",
         basic=True,
         axis="whole",
+    ),
+    Score(
+        "lost_share",
+        "lost_frames / (visible frames and those lost without a mask), in [0, 1]",
+        high=1.0,
+        axis="whole",
+        since=2,
     ),
     Score(
         "truncation",

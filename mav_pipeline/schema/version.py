@@ -38,6 +38,7 @@ CHANGES: Mapping[int, tuple[str, ...]] = {
         "where somebody looked for the object; in older sets that is every frame",
         "`source.labels` and `source.void` of sources whose masks are images; older sets were read "
         "picture by picture",
+        "rows have `lost_frames` and the score `lost_share`, with a gate: `quality.max_lost_share`",
         "`evaluation/metrics.csv` has `truth_frames`, `grad_lr`, `dtssd_pairs`, `j`, `f` and `jf`; "
         "its `dtssd` counts 0 for the first frame",
     ),
@@ -49,6 +50,7 @@ FORMER_DEFAULTS: Mapping[str, Any] = {
     "source.stride": 1,
     "source.labels": "auto",
     "source.void": "auto",
+    "quality.max_lost_share": None,
 }
 
 #: Keys that every source and every backend of format 1 was asked for, whether it used them or not.

@@ -15,6 +15,7 @@ from mav_pipeline.dataset.manifest import SCHEMA
 from mav_pipeline.planning import fingerprint
 from mav_pipeline.schema import FORMAT
 from mav_pipeline.schema.errors import OutputError
+from mav_pipeline.schema.scores import SCORER_REVISION
 from mav_pipeline.storage import LocalStorage
 from mav_pipeline.train.loader import MatteDataset
 
@@ -151,7 +152,10 @@ def test_a_complete_one_under_another_revision_has_nothing_to_do(sets: Path) -> 
     assert mav("build", *words, *COMPLETE).code == 0
     done = mav("regate", words[1], "regate.name=other", "quality.min_quality=0.1")
     assert done.code == 0
-    assert "are of revision 0, those of this version of 1" in done.stderr
+    assert f"are of revision 0, those of this version of {SCORER_REVISION}" in done.stderr
+    assert "=auto is off" not in done.stderr  # its bounds are those it was built with
+    done = mav("regate", words[1], "regate.name=auto", "quality.max_lost_share=auto")
+    assert "quality.max_lost_share=auto is off" in done.stderr
 
 
 def test_a_later_format_is_refused_by_all(sets: Path) -> None:

@@ -34,6 +34,6 @@ def test_an_annotated_frame_without_the_object_agrees_and_others_say_nothing(
     finisher = MaskletFinisher(clip, masklet, config(), StageTimes())
     for place in np.flatnonzero(seen):
         finisher.add(Matte(masklet, int(place), half[None], clip.size), None)
-    row = finisher.close("mav-000000", Seams()).row
+    row = finisher.close(Seams()).judged("mav-000000", None).row
     assert row["mask_iou"] == 0.5
     assert row["mask_j"] == pytest.approx((0.5 * sum(seen) + absent) / (sum(seen) + absent))

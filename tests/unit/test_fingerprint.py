@@ -136,9 +136,23 @@ def test_a_format_that_cannot_be_written_is_named(monkeypatch: pytest.MonkeyPatc
 
 
 def test_auto_means_what_the_set_records() -> None:
-    matting = config({"matting.name": "videomama", "matting.dtype": "float16"}).matting
-    found: Any = fingerprint.as_recorded(matting, {"matting.device": "cuda", "matting.dtype": "x"})
+    run = config({"matting.name": "videomama", "matting.dtype": "float16"})
+    held = {"matting.device": "cuda", "matting.dtype": "x"}
+    found: Any = fingerprint.as_recorded(run, held).matting
     assert (found.device, found.dtype) == ("cuda", "float16")
+
+
+def test_an_automatic_gate_means_what_the_set_records_and_one_that_is_named_does_not() -> None:
+    run = config({"quality.min_quality": 0.3})
+    held = {
+        "quality.scores": "full",
+        "quality.max_lost_share": None,
+        "quality.min_quality": None,
+    }
+    found = fingerprint.as_recorded(run, held).quality
+    assert (found.max_lost_share, found.min_quality) == (None, 0.3)
+    basic = config({"quality.scores": "basic"})  # a gate on the other scores is no reason to refuse
+    assert fingerprint.as_recorded(basic, {**held, "quality.max_lost_share": 0.2}) == basic
 
 
 def test_a_damaged_run_is_refused() -> None:

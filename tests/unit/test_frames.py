@@ -211,6 +211,20 @@ def test_a_tee_gives_each_frame_once_and_holds_what_may_be_looked_at(data: st.Da
     assert next(backend, None) is None
 
 
+def test_who_watches_a_tee_is_given_every_frame_once_whoever_takes_it() -> None:
+    watched: list[tuple[int, int]] = []
+    frames = (np.full((1, 1, 3), n, np.uint8) for n in range(6))
+    tee = FrameTee(
+        frames, keep=True, watch=lambda index, frame: watched.append((index, int(frame[0, 0, 0])))
+    )
+    backend = iter(tee)
+    next(backend)
+    tee.under(1, 3)
+    next(backend)
+    tee.finish()
+    assert watched == [(n, n) for n in range(6)]
+
+
 @given(st.lists(st.lists(st.booleans(), min_size=4, max_size=4), max_size=4), st.data())
 def test_reach_is_the_first_frame_that_somebody_still_mattes(
     shown: list[list[bool]], data: st.DataObject

@@ -21,8 +21,8 @@ from tests.fakes import memory_clip
 
 CONTRACT = (
     "key video_id name masklet kind status reasons error shard width height fps environment "
-    "size_bucket frames visible_frames annotated_frames annotated_run void_pixels mean_area motion "
-    "{} windows alpha_bytes seed"
+    "size_bucket frames visible_frames annotated_frames annotated_run lost_frames void_pixels "
+    "mean_area motion {} windows alpha_bytes seed"
 )
 PROBLEM = Problem("failed", "corrupt", "decode of video: it is")
 

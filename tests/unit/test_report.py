@@ -10,6 +10,7 @@ import json
 import re
 import zlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,7 @@ def _build(
 ) -> BuiltSet:
     """A set of two clips a shard, of which the first ``publish`` shards are there."""
     config: RunConfig = load_config(("matting=binary", f"output.root={root}", *overrides))
+    config = replace(config, quality=config.quality.resolved())
     storage = LocalStorage(root)
     problem = Problem("failed", "bad_id", f"plan of video: {HOSTILE_ID}")
     clips = [ClipRef(name, (), problem if name == HOSTILE_ID else None) for name in ids]
@@ -361,9 +363,9 @@ def test_a_sample_that_does_not_decode_is_named(tmp_path: Path) -> None:
 
 def test_gates_are_drawn(tmp_path: Path) -> None:
     page = _page(_build(tmp_path / "set", ("clip_0",), "quality.max_flicker=0.25"))
-    for text in ("max 0.05", "max 0.55", "min 0.5", "max 1.5", "max 0.25"):
+    for text in ("max 0.05", "max 0.55", "min 0.5", "max 1.5", "max 0.25", "max 0.1"):
         assert f">{text}</text>" in page
-    assert page.count('<line class="limit"') == 5
+    assert page.count('<line class="limit"') == 6
 
 
 def test_rejected_masklets_are_pictured_where_they_are_kept(tmp_path: Path) -> None:
