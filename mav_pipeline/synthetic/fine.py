@@ -23,7 +23,7 @@ def mesh(rng: np.random.Generator, body: Plane, radius: float, unit: float) -> S
     size = len(body)
     canvas = Canvas(size)
     width = float(rng.uniform(1.2, 3.0))
-    pitch = max(float(rng.uniform(7, 18)) * unit, 3.5 * width)
+    pitch = max(float(rng.uniform(8, 26)) * unit, 3.5 * width)
     angle = rng.uniform(0, math.pi)
     slant = rng.uniform(0.3, 0.5) * math.pi if rng.random() < 0.5 else math.pi / 2
     bend = rng.uniform(0, 0.35) * pitch, rng.uniform(0.4, 1.2) * radius, rng.uniform(0, 7)
@@ -46,7 +46,7 @@ def leaves(rng: np.random.Generator, body: Plane, radius: float, unit: float) ->
     length = float(np.clip(rng.uniform(0.16, 0.3) * radius, 3, 42 * unit))
     slim = rng.uniform(0.3, 0.55)
     twigs = [_stem(rng, root, -math.pi / 2 + rng.normal(0, 0.1), 1.7 * radius)]
-    for share in rng.uniform(0.15, 0.9, max(4, round(rng.uniform(7, 13)))):
+    for share in rng.uniform(0.15, 0.9, int(rng.integers(7, 19))):
         start = twigs[0][int(share * (len(twigs[0]) - 1))]
         side = rng.choice((-1, 1)) * rng.uniform(0.5, 1.2)
         reach = radius * rng.uniform(0.45, 1.0) * (1.15 - 0.6 * share)
@@ -90,7 +90,7 @@ def hairs(rng: np.random.Generator, body: Plane, radius: float, unit: float) -> 
         strand(at, radius * rng.uniform(0.12, 0.3), rng.uniform(1.0, 2.5), tone)
     rim = _outline(body)
     locks = rng.uniform(0, len(rim), max(3, int(radius / 12)))  # hairs stand off in locks
-    for _ in range(int(np.clip(rng.uniform(1.2, 3.5) * radius / unit, 24, 600))):
+    for _ in range(int(np.clip(math.exp(rng.uniform(-0.8, 1.2)) * radius / unit, 16, 600))):
         lock = rng.choice(locks) + rng.normal(0, 0.03 * len(rim))
         at = rim[int(lock if rng.random() < 0.7 else rng.uniform(0, len(rim))) % len(rim)]
         start = at + (middle - at) * rng.uniform(0.02, 0.12)

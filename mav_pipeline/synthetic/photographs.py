@@ -57,6 +57,6 @@ def developed(rng: np.random.Generator, picture: Frame) -> Picture:
     """The picture in [0, 1], brighter or darker, tinted and perhaps mirrored."""
     values = picture.astype(np.float32) / 255
     spread = float(np.mean(values.max(axis=2) - values.min(axis=2)))
-    tint = hsv(rng.random(), rng.uniform(0.1, 0.7) if spread < GREY else rng.uniform(0, 0.2), 1)
+    tint = hsv(rng.random(), rng.uniform(0.1, 0.5) if spread < GREY else rng.uniform(0, 0.2), 1)
     values = values * (tint / tint.mean() * np.float32(rng.uniform(0.6, 1.15)))
     return np.asarray(values[:, ::-1] if rng.random() < 0.5 else values, dtype=np.float32)

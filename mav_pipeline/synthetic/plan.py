@@ -95,6 +95,7 @@ def _varied_object(thing: ObjectPlan, unit: float) -> ObjectPlan:
     sharp, wide = rng.random() < 0.55, rng.uniform(0.5, OUT_OF_FOCUS.get(thing.kind, 0.5)) * unit
     return dataclasses.replace(
         thing,
+        silhouette="blob" if thing.kind == "mesh" else thing.silhouette,  # wires make no fingers
         texture=str(rng.choice(("natural", "fractal", thing.texture), p=(0.4, 0.4, 0.2))),
         hue=float(rng.random()),
         saturation=float(rng.uniform(0.05, 0.85)),

@@ -15,7 +15,7 @@ from mav_pipeline.synthetic import fine
 from mav_pipeline.synthetic.canvas import SUPER, Shape
 from mav_pipeline.synthetic.natural import natural
 from mav_pipeline.synthetic.photographs import NONE, Photographs, developed, fitted
-from mav_pipeline.synthetic.scene import ObjectPlan
+from mav_pipeline.synthetic.scene import FINE, ObjectPlan
 from mav_pipeline.synthetic.texture import Picture, Plane, blur, gradient, hsv, noise, texture
 
 
@@ -165,14 +165,26 @@ PAINTERS: dict[SampleKind, Callable[[np.random.Generator, Plane, float, float], 
 def _colours(
     rng: np.random.Generator, plan: ObjectPlan, size: int, photographs: Photographs
 ) -> Picture:
-    """(size, size, 3): a piece of a photograph, many colours, or two tones of the object's hue."""
+    """(size, size, 3): a piece of a photograph, many colours, or two tones of the object's hue.
+
+    Fine structure keeps half of its own hue: of a wire or a hair that changes its colour with each
+    pixel, nobody could say where it is.
+    """
+    tones = _tones(rng, plan, size)
     if photographs.textures:
         pick = np.random.default_rng((*plan.seed, 78))
         picture = photographs.textures[int(pick.integers(len(photographs.textures)))]
-        return developed(pick, fitted(picture, size, size, (pick.random(), pick.random())))
-    if plan.texture == "natural":
-        return natural(rng, size, size)
-    value = texture(rng, plan.texture, size, max(plan.radius, 12))
+        many = developed(pick, fitted(picture, size, size, (pick.random(), pick.random())))
+    elif plan.texture == "natural":
+        many = natural(rng, size, size)
+    else:
+        return tones
+    return 0.5 * (many + tones) if plan.kind in FINE else many
+
+
+def _tones(rng: np.random.Generator, plan: ObjectPlan, size: int) -> Picture:
+    name = "fractal" if plan.texture == "natural" else plan.texture
+    value = texture(rng, name, size, max(plan.radius, 12))
     light, dark = (0.98, 0.72) if plan.bright else (0.55, 0.32)
     low = hsv(plan.hue, plan.saturation, dark)
     high = hsv(plan.hue + 0.04, max(plan.saturation - 0.25, 0), light)

@@ -51,6 +51,8 @@ from tests.fakes import config
         ({"runtime.shard_timeout_s": 0}, "runtime.shard_timeout_s must be above 0"),
         ({"runtime.start_timeout_s": 0}, "runtime.start_timeout_s"),
         ({"sample.width": 65}, "sample.width must be even"),
+        ({"sample.kinds": []}, "sample.kinds must be a list of at least one kind"),
+        ({"sample.kinds": ["mehs"]}, r"sample.kinds must be soft or .* did you mean 'mesh'"),
         ({"sample.height": 32}, "sample.height must be at least 64"),
     ],
 )
