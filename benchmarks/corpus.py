@@ -17,8 +17,8 @@ from mav_pipeline.synthetic import render
 
 
 def config(*overrides: str) -> RunConfig:
-    """A configuration from ``conf/``."""
-    return load_config(overrides)
+    """A configuration from ``conf/``; what a gate rejects is stored, so that it moves no rate."""
+    return load_config(("quality.keep_rejected=true", *overrides))
 
 
 def sample(root: Path, clips: int, width: int = 1280, height: int = 720) -> Path:

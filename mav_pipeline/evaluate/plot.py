@@ -16,13 +16,14 @@ import numpy as np
 
 from mav_pipeline.evaluate.metrics import METRICS
 from mav_pipeline.evaluate.result import Evaluation, MaskletMetrics
+from mav_pipeline.evaluate.unseen import lines
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _DPI = 100
-_LABELS, _PANEL, _GAP, _ROW, _TOP, _BOTTOM, _MARGIN = 250, 112, 62, 24, 92, 44, 24  # pixels
+_LABELS, _PANEL, _GAP, _ROW, _TOP, _BOTTOM, _MARGIN = 250, 112, 62, 24, 110, 44, 24  # pixels
 _WIDTH = _LABELS + len(METRICS) * (_PANEL + _GAP) + _MARGIN
 _TITLE, _HEAD, _TEXT = 13, 10, 8.5  # points
 _DOT, _SPREAD = 3.8, 0.26  # a dot's width in points; how far dots stray from their row, in rows
@@ -51,7 +52,7 @@ def draw(evaluation: Evaluation) -> bytes:
         # A group may be called anything: what the font lacks is drawn as a box.
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
         figure = Figure(figsize=(_WIDTH / _DPI, height / _DPI), dpi=_DPI)
-        _heading(figure, evaluation.masklets, height)
+        _heading(figure, evaluation, height)
         panels = [_panel(figure, column, len(rows), height) for column in range(len(METRICS))]
         _labels(panels[0], rows)
         for axes, metric in zip(panels, METRICS, strict=True):
@@ -62,7 +63,8 @@ def draw(evaluation: Evaluation) -> bytes:
     return buffer.getvalue()
 
 
-def _heading(figure: Figure, masklets: Sequence[MaskletMetrics], height: int) -> None:
+def _heading(figure: Figure, evaluation: Evaluation, height: int) -> None:
+    masklets = evaluation.masklets
     frames = sum(masklet.metrics.frames for masklet in masklets)
     about = f"{len(masklets):,} masklets, {frames:,} frames; a dot is a masklet, "
     about += "at the far edge one beyond it; the line and the number are the mean; less is better, "
@@ -70,6 +72,8 @@ def _heading(figure: Figure, masklets: Sequence[MaskletMetrics], height: int) ->
     left = _MARGIN / _WIDTH
     figure.text(left, 1 - 30 / height, "Mattes against the truth", fontsize=_TITLE, color=_INK)
     figure.text(left, 1 - 52 / height, about, fontsize=_TEXT, color=_FAINT)
+    unseen = "; ".join(lines(evaluation.unseen)) or "every masklet is seen"
+    figure.text(left, 1 - 70 / height, unseen, fontsize=_TEXT, color=_INK, parse_math=False)
 
 
 def _panel(figure: Figure, column: int, rows: int, height: int) -> Axes:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from mav_pipeline.evaluate.metrics import METRICS, MetricSums
 from mav_pipeline.evaluate.strata import GROUPS
+from mav_pipeline.evaluate.unseen import Unseen, lines
 
 #: What can be wrong. Masklets of the first two kinds are in the means with what they have; those
 #: of the others are not, nor those all of whose frames are missing.
@@ -92,10 +93,12 @@ class Evaluation:
             truth's own folder and object where the set has no such masklet.
         with_truth: masklets that have truth, be they in the set or not.
         stored: masklets that the shards hold.
+        unseen: how many masklets were not compared, by status and reason.
     """
 
     with_truth: int = 0
     stored: int = 0
+    unseen: list[Unseen] = field(default_factory=list)
     masklets: list[MaskletMetrics] = field(default_factory=list)
     problems: dict[str, dict[str, str]] = field(default_factory=lambda: {k: {} for k in PROBLEMS})
 
@@ -121,9 +124,10 @@ class Evaluation:
         }
 
     def to_json(self) -> dict[str, Any]:
-        """``coverage``, ``overall``, ``masklets``, ``strata`` and ``problems``."""
+        """``coverage``, ``unseen``, ``overall``, ``masklets``, ``strata`` and ``problems``."""
         return {
             "coverage": dict(self.coverage),
+            "unseen": [asdict(item) for item in self.unseen],
             "overall": summary(self.masklets),
             "masklets": [masklet.row() for masklet in self.masklets],
             "strata": {
@@ -146,23 +150,24 @@ class Evaluation:
 
     def table(self) -> list[str]:
         """Lines for the console."""
-        lines = [_line("", "masklets", "frames", (metric.title for metric in METRICS.values()))]
+        shown = [_line("", "masklets", "frames", (metric.title for metric in METRICS.values()))]
         overall = summary(self.masklets)
-        lines.append(_values("overall", overall, overall))
-        lines.append(_values("by frame", overall, overall["frame_weighted"]))
+        shown.append(_values("overall", overall, overall))
+        shown.append(_values("by frame", overall, overall["frame_weighted"]))
         for stratum, groups in self.strata().items():
             for name, members in groups.items():
                 found = summary(members)
-                lines.append(_values(f"{stratum}: {name}", found, found))
-        lines.append(
+                shown.append(_values(f"{stratum}: {name}", found, found))
+        shown.append(
             f"compared {len(self.masklets)} of {self.with_truth} masklets that have truth, "
             f"{self.coverage['not_compared']} not; the set stores {self.stored}"
         )
+        shown += lines(self.unseen)
         for kind, found in self.problems.items():
             if found:
                 named = ", ".join([*found][:_NAMED]) + (" ..." if len(found) > _NAMED else "")
-                lines.append(f"{len(found)} {kind} ({PROBLEMS[kind]}): {named}")
-        return lines
+                shown.append(f"{len(found)} {kind} ({PROBLEMS[kind]}): {named}")
+        return shown
 
 
 def summary(masklets: Sequence[MaskletMetrics]) -> dict[str, Any]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.built import BuiltSet
@@ -22,6 +24,7 @@ from mav_pipeline.evaluate.strata import (
     size_group,
 )
 from mav_pipeline.evaluate.truth import FrameFiles, Truth
+from mav_pipeline.evaluate.unseen import as_csv, gather
 from mav_pipeline.schema import Members
 from mav_pipeline.schema.document import MaskletDocument
 from mav_pipeline.schema.errors import TruthError
@@ -32,7 +35,7 @@ _NOT_IN_THE_SET = "the set does not have it"
 
 
 def evaluate(built: BuiltSet, truth: Truth) -> Evaluation:
-    """Compares a set with the truth and leaves ``evaluation/metrics.csv`` and ``.png`` in it.
+    """Compares a set with the truth; leaves metrics as csv and png and ``unseen.csv`` in it.
 
     Masklets are those that the shards hold: accepted ones, and rejected ones where they were kept.
     In memory are what the reader holds of one sample, and two frames with their truth, however
@@ -53,6 +56,7 @@ def evaluate(built: BuiltSet, truth: Truth) -> Evaluation:
     comparison.look_for_the_others(built)
     result = comparison.result
     storage.put(f"{layout.EVALUATION}/metrics.csv", result.csv())
+    storage.put(f"{layout.EVALUATION}/unseen.csv", as_csv(result.unseen))
     storage.put(f"{layout.EVALUATION}/metrics.png", draw(result))
     return result
 
@@ -62,6 +66,7 @@ class _Comparison:
     truth: Truth
     result: Evaluation = field(default_factory=Evaluation)
     _met: set[tuple[str, str]] = field(default_factory=set)
+    _stored: list[tuple[str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.result.with_truth = len(self.truth.objects())
@@ -78,6 +83,7 @@ class _Comparison:
             self.problem("alpha_unreadable", key, str(error))
             return
         self.result.stored += len(objects)
+        self._stored += ((key, name) for name in sample.masklets)
         folders, claims = self.truth.folders(key), Counter(objects)
         self._met.update((folder, item) for folder in folders for item in objects)
         truth = self.truth.frames(folders[0]) if len(folders) == 1 else {}
@@ -142,15 +148,42 @@ class _Comparison:
         self.result.masklets.append(compared)
 
     def look_for_the_others(self, built: BuiltSet) -> None:
-        """Names the truth whose masklet no shard holds, with what became of it."""
-        left = sorted(self.truth.objects() - self._met)
-        if not left:
-            return
+        """Names the truth whose masklet no shard holds, and counts all that was not compared."""
+        columns = ("key", "masklet", "status", "reasons")
+        rows = built.rows().select(columns).to_pylist()
         fates: dict[tuple[str, str | None], str] = {}  # None: the clip as a whole
-        for row in built.rows().select(("key", "masklet", "status", "reasons")).to_pylist():
+        for row in rows:
             item = row["masklet"] and self.truth.layout.object_of(row["masklet"])
             fate = " ".join((row["status"], *row["reasons"]))
             fates.update(((folder, item), fate) for folder in self.truth.folders(row["key"]))
-        for folder, item in left:
-            fate = fates.get((folder, item)) or fates.get((folder, None)) or _NOT_IN_THE_SET
-            self.problem("not_stored", f"{folder}/{item}".rstrip("/"), fate)
+        objects, left = self.truth.objects(), 0
+        for folder, item in sorted(objects - self._met):
+            became = fates.get((folder, item)) or fates.get((folder, None))
+            left += became is None
+            self.problem("not_stored", f"{folder}/{item}".rstrip("/"), became or _NOT_IN_THE_SET)
+        self.result.unseen = gather(
+            rows,
+            compared={(m.video_id, m.masklet) for m in self.result.masklets},
+            stored={item: self._trouble(*item) for item in self._stored},
+            truths=partial(self._truths, objects, Counter(folder for folder, _ in objects)),
+            left=left,
+        )
+
+    def _trouble(self, key: str, masklet: str) -> str:
+        """The kind of problem that keeps a stored masklet from being compared."""
+        found = (k for k, names in self.result.problems.items() if f"{key}/{masklet}" in names)
+        return next(found, "")
+
+    def _truths(
+        self,
+        objects: Collection[tuple[str, str]],
+        of_clips: Mapping[str, int],
+        key: str,
+        masklet: str | None,
+    ) -> int:
+        """How many objects with truth a masklet may be, or a clip has."""
+        folders = self.truth.folders(key)
+        if masklet is None:
+            return sum(of_clips[folder] for folder in folders)
+        item = self.truth.layout.object_of(masklet)
+        return sum((folder, item) in objects for folder in folders)

@@ -40,7 +40,7 @@ CHANGES: Mapping[int, tuple[str, ...]] = {
         "picture by picture",
         "rows have `lost_frames` and the score `lost_share`, with a gate: `quality.max_lost_share`",
         "`evaluation/metrics.csv` has `truth_frames`, `grad_lr`, `dtssd_pairs`, `j`, `f` and `jf`; "
-        "its `dtssd` counts 0 for the first frame",
+        "its `dtssd` counts 0 for the first frame; `evaluation/unseen.csv` is new",
     ),
 }
 

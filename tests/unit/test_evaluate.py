@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 import tracemalloc
 import weakref
 from collections.abc import Iterator, Mapping
@@ -30,6 +31,7 @@ from mav_pipeline.evaluate.plot import _end, _span, draw
 from mav_pipeline.evaluate.result import MaskletMetrics, summary
 from mav_pipeline.evaluate.strata import Shape, motion_group, resolution_group, size_group
 from mav_pipeline.evaluate.truth_file import decode_truth
+from mav_pipeline.evaluate.unseen import lines
 from mav_pipeline.media.images import encode_png
 from mav_pipeline.schema import Sample
 from mav_pipeline.schema.errors import ConfigError, OutputError, TruthError
@@ -254,6 +256,40 @@ def test_truth_that_the_set_does_not_store_is_named_with_what_became_of_it(
         "sav_000009/manual_000": "the set does not have it",
     }
     assert named(result) == MASKLETS[::2]
+
+
+def test_what_is_not_compared_is_counted_by_what_became_of_it(
+    small_source: Path, tmp_path: Path
+) -> None:
+    root, places = tmp_path / "out", {"source.root": str(small_source)}
+    build_set(config({**places, "output.root": str(tmp_path / "all")}), FakeBackend())
+    for key, masklet, alpha in stored(tmp_path / "all"):
+        write_truth(tmp_path / "truth" / key / masklet, alpha)
+    for name in ("sav_000004/manual_000", "sav_000009/manual_000"):
+        write_truth(tmp_path / "truth" / name, np.full((3, 48, 64), 255, np.uint8))
+    shutil.rmtree(tmp_path / "truth" / MASKLETS[0])
+    strict = {**places, "output.root": str(root), "quality.max_area_ratio": 0.9}
+    build_set(config({**strict, "quality.max_outside_mass": 0.0}), FakeBackend(shift=1))
+    result = evaluated(root, tmp_path / "truth")
+    assert named(result) == []
+    found = {(item.status, item.reason): (item.masklets, item.with_truth) for item in result.unseen}
+    assert found == {
+        ("failed", "corrupt"): (1, 1),
+        ("rejected", "area_ratio_high"): (6, 5),
+        ("skipped", "no_annotation"): (1, 0),
+        ("not in the set", ""): (1, 1),
+    }
+    shown = [line for line in result.table() if line.startswith("not seen")]
+    assert shown == lines(result.unseen)
+    assert "not seen: 6 rejected, 5 of them with truth (area_ratio_high 6)" in shown
+    assert result.to_json()["unseen"][0] == {
+        "status": "failed", "reason": "corrupt", "masklets": 1, "with_truth": 1,
+    }  # fmt: skip
+    with (root / "evaluation" / "unseen.csv").open() as file:
+        assert [row["masklets"] for row in csv.DictReader(file)] == [
+            str(item.masklets) for item in result.unseen
+        ]
+    assert verify(LocalStorage(root), VerifyConfig(deep=False, clean=False)).ok
 
 
 def test_an_empty_matte_is_named_and_counts(tmp_path: Path) -> None:
@@ -586,7 +622,12 @@ def test_the_table_names_means_and_problems(small_set: Path, truth: Path) -> Non
     ]
     assert lines[1].split() == ["overall", "2", "6", *["0.000"] * 8, *["100.000"] * 3]
     assert len({len(line) for line in lines[:3]}) == 1
-    assert lines[-2] == "compared 2 of 2 masklets that have truth, 0 not; the set stores 6"
+    assert lines[-5] == "compared 2 of 2 masklets that have truth, 0 not; the set stores 6"
+    assert lines[-4:-1] == [
+        "not seen: 4 accepted, 0 of them with truth (no_truth 4)",
+        "not seen: 1 failed, 0 of them with truth (corrupt 1)",
+        "not seen: 1 skipped, 0 of them with truth (no_annotation 1)",
+    ]
     assert lines[-1].startswith("4 no_truth (stored, but there is no truth for it): sav_000001/")
     assert lines[-1].endswith(" ...")
 
