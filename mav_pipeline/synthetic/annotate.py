@@ -44,9 +44,12 @@ def draw(cover: Plane, unit: float, *, careful: bool) -> Drawing:
         return Drawing(mask.view(np.bool_), 1.0)
     size = (5 if careful else 9) if unit >= 0.7 else (3 if careful else 5)
     brush = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3))
-    mask = np.asarray(cv2.medianBlur(mask, size), dtype=np.uint8)
+    left, top, width, height = cv2.boundingRect(mask)
+    near = slice(max(0, top - 16), top + height + 16), slice(max(0, left - 16), left + width + 16)
+    part = cv2.medianBlur(np.ascontiguousarray(mask[near]), size)
     for step in (cv2.MORPH_OPEN, cv2.MORPH_CLOSE):
-        mask = np.asarray(cv2.morphologyEx(mask, step, brush), dtype=np.uint8)
+        part = cv2.morphologyEx(part, step, brush)
+    mask[near] = part
     return Drawing(mask.view(np.bool_), _stability(cover))
 
 

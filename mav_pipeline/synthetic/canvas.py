@@ -53,12 +53,11 @@ class Canvas:
         half = np.maximum(widths / 2 - 0.5 / SUPER, 0.5 / SUPER)[:, None]
         aside = np.stack([-along[:, 1], along[:, 0]], axis=1) * half
         left, right = points + aside, points - aside
-        for i in range(len(points) - 1):
-            self._fill(np.stack([left[i], left[i + 1], right[i + 1], right[i]]), tint)
+        self._fill(np.stack([left[:-1], left[1:], right[1:], right[:-1]], axis=1), tint)
 
     def patch(self, outline: Points, tint: object) -> None:
         """A filled outline, (N, 2) in pixels of the sprite."""
-        self._fill(outline, tint)
+        self._fill(outline[None], tint)
 
     def hole(self, outline: Points) -> None:
         """Takes away what is inside an outline."""
@@ -80,11 +79,13 @@ class Canvas:
         tint = np.where(share > 0, tint / np.maximum(share, 1 / 32) / _ONE, 1)
         return np.asarray(share[..., 0]), np.asarray(tint, dtype=np.float32)
 
-    def _fill(self, outline: Points, tint: object) -> None:
-        points = [_fixed(outline)]
-        cv2.fillPoly(self._drawn, points, 255, cv2.LINE_8, _BITS)
-        colour = np.clip(np.broadcast_to(np.asarray(tint, np.float64), 3) * _ONE, 0, 255)
-        cv2.fillPoly(self._tint, points, [float(c) for c in colour], cv2.LINE_8, _BITS)
+    def _fill(self, outlines: NDArray[np.float64], tint: object) -> None:
+        """Fills each of (M, N, 2)."""
+        shades = np.clip(np.broadcast_to(np.asarray(tint, np.float64), 3) * _ONE, 0, 255)
+        colour = tuple(shades.tolist())
+        for points in _fixed(outlines):
+            cv2.fillPoly(self._drawn, [points], 255, cv2.LINE_8, _BITS)
+            cv2.fillPoly(self._tint, [points], colour, cv2.LINE_8, _BITS)
 
 
 _ONE = 128.0  # the tint that leaves a colour as it is
