@@ -22,8 +22,13 @@ def config(*overrides: str) -> RunConfig:
 
 
 def sample(root: Path, clips: int, width: int = 1280, height: int = 720) -> Path:
-    """``clips`` rendered clips with 60 annotated frames; returns the source root."""
-    settings = (f"sample.width={width}", f"sample.height={height}", "sample.frames=240")
+    """``clips`` rendered clips with 60 annotated frames; returns the source root.
+
+    Without fine structure, so that times stay comparable to those of earlier versions.
+    """
+    kinds = "sample.kinds=[hairy,soft,sheer,blurred]"
+    sides = f"sample.width={width}", f"sample.height={height}"
+    settings = (*sides, "sample.frames=240", kinds)
     if not (root / "alpha_gt").is_dir():
         render(root, config(f"sample.clips={clips}", *settings).sample)
     return root / "sav_train"

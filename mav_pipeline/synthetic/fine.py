@@ -23,7 +23,7 @@ def mesh(rng: np.random.Generator, body: Plane, radius: float, unit: float) -> S
     size = len(body)
     canvas = Canvas(size)
     width = float(rng.uniform(1.2, 3.0))
-    pitch = max(float(rng.uniform(8, 26)) * unit, 3.5 * width)
+    pitch = max(min(float(rng.uniform(8, 26)) * unit, 0.3 * radius), 3.5 * width)
     angle = rng.uniform(0, math.pi)
     slant = rng.uniform(0.3, 0.5) * math.pi if rng.random() < 0.5 else math.pi / 2
     bend = rng.uniform(0, 0.35) * pitch, rng.uniform(0.4, 1.2) * radius, rng.uniform(0, 7)
