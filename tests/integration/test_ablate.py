@@ -20,6 +20,7 @@ def test_a_sweep_measures_every_combination(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = ["ablation=masks", f"ablate.root={tmp_path / 'root'}", *SMALL, "sample.height=144"]
+    words.append("sample.kinds=[hairy,soft]")
     sweep = ["matting=binary", "ablate.masks=none,lost.3", "matting.max_pixels=9216"]
     command = [sys.executable, "-m", "benchmarks.ablations", *words, *sweep]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=120)
@@ -39,7 +40,7 @@ def test_a_sweep_measures_every_combination(
             weighted = sum(error * count for error, count in groups.values())
             assert weighted / point["masklets"] == pytest.approx(point["error"], abs=1e-5)
     left = {path.name for path in (tmp_path / "root").iterdir()}
-    assert left == {"masks.jsonl", "multirun.yaml", "sample-1x12-256x144-0"}
+    assert left == {"masks.jsonl", "multirun.yaml", "sample-1x12-256x144-0-hairy-soft"}
 
     monkeypatch.setattr(ablations, "REPOSITORY", tmp_path)
     monkeypatch.setattr(ablations, "PAGE", tmp_path / "page.md")
