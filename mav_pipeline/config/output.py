@@ -76,8 +76,7 @@ BOUNDS = (
     Bound(key="min_area_ratio", score="area_ratio", reason="area_ratio_low"),
     Bound(key="max_area_ratio", score="area_ratio", reason="area_ratio_high"),
     Bound(key="max_flicker", score="flicker", reason="flicker"),
-    # On 87 masklets with true gaps (objects that leave, or pass behind others) not one frame was
-    # called lost: any limit above 0 spares them. A tenth leaves room for a mistake or two.
+    # Grounds: docs/lost_frames.md. A tenth leaves room for a mistake.
     Bound(
         key="max_lost_share",
         score="lost_share",

@@ -48,7 +48,9 @@ def find_gaps(rles: Sequence[Rle | None], looked_for: Sequence[bool]) -> tuple[G
     for place, (before, after) in enumerate(itertools.zip_longest(whole, whole[1:])):
         stop = len(rles) if after is None else after
         frames = tuple(n for n in range(before + 1, stop) if looked_for[n])
-        if not frames or not _sudden(areas, whole[max(0, place - _NEAR) : place + 1], before):
+        # One that never comes back must be as it was: what shrank may be a crumb of another.
+        first = 0 if after is None else max(0, place - _NEAR)
+        if not frames or not _sudden(areas, whole[first : place + 1], before):
             continue
         then = whole[place + 1 : place + 2 + _NEAR]
         if after is not None and not _sudden(areas, then, after):

@@ -28,7 +28,7 @@ _REACH = 0.6  # how far from its place an object is searched / sqrt(its area)
 _BINS = 8  # of the table of colours, a channel
 _RARE = np.float32(2e-3)  # share of the pixels below which a colour is nobody's
 _FEWEST = 20, 40  # pixels of object and of background without which nothing can be told
-_SEPARATE = 0.4  # share by which object and background must differ in the table
+_SEPARATE = 0.1  # share by which object and background must differ in the table
 _FLAT = 4.0  # variance in levels: noise, no pattern
 
 
@@ -42,6 +42,7 @@ class Appearance:
         step: source pixels a pixel of the template.
         colours: (8, 8, 8) by RGB: how far a colour is the object's, in [0, 1].
         own: mean of that over the object.
+        apart: by how much it is less over the background.
         contrast: root mean square difference to the colours around it, in levels.
     """
 
@@ -51,6 +52,7 @@ class Appearance:
     step: float
     colours: NDArray[np.float32]
     own: float
+    apart: float
     contrast: float
 
 
@@ -106,7 +108,7 @@ def appearance(frame: Frame, rle: Rle) -> Appearance | None:
     mine, theirs = (float(colours[_bins(pixels)].mean()) for pixels in (own, other))
     if mine - theirs < _SEPARATE:
         return None
-    apart = (own.mean(axis=0) - other.mean(axis=0)) ** 2 + own.var(axis=0) + other.var(axis=0)
+    squares = (own.mean(axis=0) - other.mean(axis=0)) ** 2 + own.var(axis=0) + other.var(axis=0)
     rows, columns = (np.flatnonzero(core.any(axis=axis)) for axis in (1, 0))
     cut = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
     at = [start + step * (s.start + s.stop) / 2 for start, s in zip(corner, cut, strict=True)]
@@ -117,7 +119,8 @@ def appearance(frame: Frame, rle: Rle) -> Appearance | None:
         step=step,
         colours=colours,
         own=mine,
-        contrast=float(np.sqrt(apart.mean())),
+        apart=mine - theirs,
+        contrast=float(np.sqrt(squares.mean())),
     )
 
 

@@ -15,10 +15,12 @@ from mav_pipeline.quality.gaps import Gap, find_gaps
 from mav_pipeline.quality.likeness import Appearance, Likeness, Point, appearance, find, middle
 from mav_pipeline.schema import Frame, Masklet, Rle
 
-#: Of what is found in a gap; measured in docs/quality.md, "Lost frames".
+#: What must be found in a gap; measured in docs/lost_frames.md.
 _COLOUR, _DISTANCE, _PATTERN = 0.75, 0.45, 0.3
 #: Where the object does not come back, so that nothing confirms it.
 _ALONE_COLOUR, _ALONE_DISTANCE, _ALONE_PATTERN = 0.8, 0.35, 0.5
+#: Where colours tell little of object from background, the pattern must tell more.
+_APART, _LITTLE_PATTERN, _LITTLE_ALONE = 0.4, 0.6, 0.7
 #: A gap's frame must look like the object as much as the frame after does: a cover of like colour
 #: looks like it less.
 _AS_AFTER, _FURTHER = 0.75, 1.5
@@ -89,7 +91,7 @@ class LostFrames:
             y, x = ((1 - share) * start + share * end for start, end in ends)
             at, scale = (y, x), 1 - share + share * (after.area / before.area) ** 0.5
         found = find(known, frame, (before.height, before.width), at, scale)
-        if not _alike(found, alone=gap.after is None):
+        if not _alike(found, known, alone=gap.after is None):
             self._misses += 1
             return
         self._misses, self._at = 0, found.at
@@ -114,13 +116,16 @@ class LostFrames:
         (self.gone if self._rles[index] is None else self.crumbs).add(index)
 
 
-def _alike(found: Likeness, *, alone: bool) -> bool:
-    colour, distance, pattern = (
-        (_ALONE_COLOUR, _ALONE_DISTANCE, _ALONE_PATTERN)
-        if alone
-        else (_COLOUR, _DISTANCE, _PATTERN)
-    )
-    return found.colour >= colour and found.distance <= distance and found.pattern >= pattern
+def _alike(found: Likeness, known: Appearance, *, alone: bool) -> bool:
+    if alone:
+        colour, distance, pattern, little = (
+            *(_ALONE_COLOUR, _ALONE_DISTANCE),
+            *(_ALONE_PATTERN, _LITTLE_ALONE),
+        )
+    else:
+        colour, distance, pattern, little = _COLOUR, _DISTANCE, _PATTERN, _LITTLE_PATTERN
+    least = pattern if known.apart >= _APART else little
+    return found.colour >= colour and found.distance <= distance and found.pattern >= least
 
 
 def _as_after(found: Likeness, after: Likeness) -> bool:

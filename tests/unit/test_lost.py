@@ -191,6 +191,8 @@ def test_gaps_are_those_of_objects_that_are_whole_before_and_after() -> None:
     assert gaps(0, 0, 20, 20) == ()  # it comes
     assert gaps(4, 0, 4) == ()  # a speck
     assert gaps(20, 20, 8, 8) == ()  # it is that small from then on
+    assert gaps(20, 20, 0) == (Gap(1, (2,), None),)
+    assert gaps(20, 8, 8, 0) == ()  # what is left may be a crumb of something else
 
 
 # a build

@@ -1,0 +1,1 @@
+"""How well lost frames are told from true absences: ``python -m scripts.lost`` measures it."""
