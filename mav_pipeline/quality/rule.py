@@ -1,6 +1,7 @@
 """One quality in [0, 1] from a matte's scores, by a published rule. Pure.
 
-    E = sum over terms of weight x how far the score has gone wrong     estimated error
+    S = sum over terms of weight x how far the score has gone wrong     error where there is a mask
+    E = (1 - lost) S + lost                                             estimated error
     quality = 1 / (1 + E / HALF)
 
 E estimates sum |alpha - truth| / sum truth. Weights are not negative, so that no term can make up
@@ -73,7 +74,18 @@ _WEIGHTS = load_weights()
 
 def estimated_error(scores: Mapping[str, float | None]) -> float:
     """Sum |alpha - truth| / sum truth, as far as the scores can tell; 0 or more."""
-    return sum(_WEIGHTS[term.name] * term(scores) for term in TERMS)
+    seen = sum(_WEIGHTS[term.name] * term(scores) for term in TERMS)
+    lost = _lost(scores)
+    return (1 - lost) * seen + lost
+
+
+def _lost(scores: Mapping[str, float | None]) -> float:
+    """Share of frames whose mask was lost; all of their alpha is missing, so no weight is fitted.
+
+    Frames that have a mask and no alpha are seen by ``visibility`` already.
+    """
+    lost, visible = scores.get("lost_share"), scores.get("visibility")
+    return 0.0 if lost is None or visible is None else max(0.0, lost - (1 - visible))
 
 
 def quality(scores: Mapping[str, float | None]) -> float:
