@@ -76,7 +76,7 @@ class LostFrames:
         gap, rle = self._gaps[0], self._rles[index]
         if index == gap.before and rle is not None:
             self._known, self._at, self._misses = appearance(frame, rle), middle(rle), 0
-        elif self._known is not None and index in gap.frames:
+        elif self._known is not None and index in self._wanted:
             self._search(self._known, gap, index, frame)
 
     def _search(self, known: Appearance, gap: Gap, index: int, frame: Frame) -> None:

@@ -17,6 +17,7 @@ from mav_pipeline.cli import load_config
 from mav_pipeline.media.masks import encode_rle
 from mav_pipeline.quality import LostFrames
 from mav_pipeline.quality.gaps import Gap, find_gaps
+from mav_pipeline.quality.likeness import appearance, find, middle
 from mav_pipeline.schema import Frame, Mask, Masklet
 from mav_pipeline.schema.version import FORMER_DEFAULTS
 from tests.fakes import build_set, encode_mp4, sav_json, write
@@ -163,6 +164,23 @@ def test_frames_that_nobody_annotated_are_not_lost() -> None:
     unseen = dropped(masks, {n for n in range(COUNT) if not annotated[n]})
     assert not looked(frames, unseen, annotated).gone
     assert looked(frames, dropped(unseen, {4}), annotated).gone == {4}
+
+
+def test_what_is_found_does_not_hang_on_the_number_of_threads() -> None:
+    frames, masks = scene()
+    rle = encode_rle(masks[0])
+    assert rle is not None
+    threads, found = cv2.getNumThreads(), []
+    try:
+        for count in (1, 2, 4):
+            cv2.setNumThreads(count)
+            known = appearance(frames[0], rle)
+            assert known is not None
+            found.append(find(known, frames[1], (HEIGHT, WIDTH), middle(rle)))
+    finally:
+        cv2.setNumThreads(threads)
+    assert found[0] == found[1] == found[2]
+    assert found[0].at == pytest.approx(place(1), abs=3)
 
 
 # what is looked at
