@@ -90,4 +90,9 @@ def _lost(scores: Mapping[str, float | None]) -> float:
 
 def quality(scores: Mapping[str, float | None]) -> float:
     """In [0, 1]: 1 where no score finds fault, one half at an estimated error of ``HALF``."""
-    return 1 / (1 + estimated_error(scores) / HALF)
+    return quality_of(estimated_error(scores))
+
+
+def quality_of(error: float) -> float:
+    """What an estimated error is as a quality."""
+    return 1 / (1 + error / HALF)

@@ -1,41 +1,38 @@
-"""``python -m scripts.calibration [sav_mini]``: fits the quality, judges it, writes the page.
+"""``python -m scripts.calibration``: measures, fits the quality, judges it, writes the page.
 
-A few minutes on one core. The argument is a folder of real masklets with truth, ``../shared/data/
-sav_mini`` where it is present.
+About ten minutes on one core. Stopped, it goes on where it was; a change of what makes scores or
+mattes measures anew, a change of the rule, the fit or the page does not.
 """
 
 from __future__ import annotations
 
+import argparse
 import logging
-import sys
+import os
 from pathlib import Path
-
-import cv2
 
 from mav_pipeline.cli import load_config
 
-from .cases import real_rows, rows
-from .fit import fit
-from .judge import Judged
-from .page import REPOSITORY, write_page, write_weights
+from .fit import fit, fitted_rows
+from .page import REPOSITORY, Page, write_page, write_weights
+from .rows import measured
+from .sources import SHARED, sources
 
 
 def main() -> None:
-    """Fits on one half, judges on the other."""
-    logging.basicConfig(level=logging.WARNING)
-    cv2.setNumThreads(1)
-    fitting = list(rows("fit"))
-    weights = fit(fitting)
+    """Fits to what is rendered, judges on each source left out."""
+    arguments = argparse.ArgumentParser(prog="python -m scripts.calibration", description=__doc__)
+    add = arguments.add_argument
+    add("--shared", type=Path, default=SHARED, help="folder of real_truth and sav_mini, if any")
+    add("--work", type=Path, default=REPOSITORY / "outputs/calibration", help="what was measured")
+    add("--processes", type=int, default=len(os.sched_getaffinity(0)))
+    given = arguments.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    known = sources(given.shared)
+    rows = measured(given.shared, given.work, given.processes)
+    weights = fit(fitted_rows(rows, known))
     write_weights(weights)
-    given = sys.argv[1] if len(sys.argv) > 1 else REPOSITORY.parent / "shared/data/sav_mini"
-    mini = Path(given)
-    write_page(
-        weights,
-        Judged(fitting, weights),
-        Judged(list(rows("judge")), weights),
-        Judged(list(real_rows(mini)), weights) if mini.is_dir() else None,
-        load_config(()).quality,
-    )
+    write_page(Page(rows, known, weights, load_config(()).quality), given.work)
 
 
 if __name__ == "__main__":

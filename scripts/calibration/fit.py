@@ -1,61 +1,110 @@
-"""Fits the weights of the quality's terms, and measures how well the quality tells. Pure."""
+"""Fits the weights of the quality's terms. Pure.
+
+    loss = sum over mattes of |log estimate - log error|, robustly
+         + sum over pairs of one subject and mask of how far they fall short of their order
+
+The first makes an estimate an error, the second makes it decide between two mattes of one object.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.optimize import least_squares
-from scipy.stats import rankdata, spearmanr
+from scipy.optimize import minimize
 
 from mav_pipeline.quality.rule import TERMS
 
 from .cases import Row
+from .damages import FIT, JUDGE
+from .judge import Floats, estimated, terms_of
+from .sources import Source
 
-Floats = NDArray[np.float64]
-
-_FLOOR = 0.004  # an error of an 8-bit level or so: below it logarithms would fit noise
+FLOOR = 0.003  # an error of half an 8-bit level over the object: below it logarithms fit noise
+PAIRS = 40  # of each subject and mask, drawn
+ORDER = 1.0  # what pairs weigh against levels
+_APART = 0.5  # difference of logarithms beyond which a pair is told apart well enough
+_SOFT = 0.2  # what it may fall short of that before it counts in proportion, not squared
 _DIGITS = 4
 
 
-def fit(rows: Sequence[Row]) -> dict[str, float]:
-    """Non-negative weights that make the logarithms of estimate and error agree.
-
-    Faithful and poor masks count alike; a robust loss keeps single mattes from deciding.
-    """
-    terms = np.array([[term(row.scores) for term in TERMS] for row in rows])
+def fit(rows: Sequence[Row], order: float = ORDER, floor: float = FLOOR) -> dict[str, float]:
+    """Non-negative weights. Sources weigh alike, and in each faithful and coarse masks do."""
+    terms = terms_of(rows)
     errors = np.array([row.error for row in rows])
-    faithful = np.array([row.mask == "faithful" for row in rows])
-    share = np.where(faithful, 1 / max(1, faithful.sum()), 1 / max(1, (~faithful).sum()))
-    weigh = np.sqrt(share / share.mean())
+    aim = np.log(errors + floor)
+    share = _shares([(row.source, row.mask == "faithful") for row in rows])
+    better, worse = _pairs(rows, errors, floor)
+    pair_share = share[better] / share[better].sum()
+    wanted = np.minimum(aim[worse] - aim[better], _APART)
     unit = terms.mean(axis=0) + 1e-9
-    scaled, aim = terms / unit, np.log(errors + _FLOOR)
+    scaled = terms / unit
 
-    def residual(logs: Floats) -> Floats:
-        found: Floats = weigh * (np.log(scaled @ np.exp(logs) + _FLOOR) - aim)
-        return found
-
-    def slope(logs: Floats) -> Floats:
+    def loss(logs: Floats) -> tuple[float, Floats]:
         parts = np.exp(logs)
-        found: Floats = weigh[:, None] * scaled * parts / (scaled @ parts + _FLOOR)[:, None]
-        return found
+        estimate = scaled @ parts + floor
+        level = np.log(estimate)
+        gap = level - aim
+        root = np.sqrt(1 + gap * gap)
+        short = np.maximum(0, wanted - (level[worse] - level[better])) / _SOFT
+        bent = np.sqrt(1 + short * short)
+        value = share @ (root - 1) + order * pair_share @ (bent - 1)
+        slope = share * gap / root
+        pull = order * pair_share * short / bent / _SOFT
+        np.add.at(slope, worse, -pull)
+        np.add.at(slope, better, pull)
+        return float(value), (slope / estimate) @ scaled * parts
 
     start = np.full(len(TERMS), np.log(errors.mean() / len(TERMS)))
-    found = least_squares(residual, start, jac=slope, loss="soft_l1", max_nfev=300)
+    bounds = [(-20, 5)] * len(TERMS)
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds)
     weights = np.exp(found.x) / unit
     return {t.name: round(float(w), _DIGITS) for t, w in zip(TERMS, weights, strict=True)}
 
 
-def spearman(values: Floats, errors: Floats) -> float:
-    """Rank correlation of a quality with -error."""
-    return float(spearmanr(values, -errors).statistic)
+def fitted_rows(
+    rows: Sequence[Row], known: Mapping[str, Source], without: str | None = None
+) -> list[Row]:
+    """What weights are fitted to: rendered sources but one, and the damages kept for that."""
+    return [
+        row
+        for row in rows
+        if known[row.source].fitted and row.source != without and (row.plain or row.damage in FIT)
+    ]
 
 
-def auc(badness: Floats, bad: NDArray[np.bool_]) -> float:
-    """Chance that a bad one of a pair is found the worse; nan without pairs."""
-    count = int(bad.sum())
-    if not 0 < count < len(bad):
-        return float("nan")
-    ranks = float(rankdata(badness)[bad].sum())
-    return (ranks - count * (count + 1) / 2) / (count * (len(bad) - count))
+def left_out(rows: Sequence[Row], known: Mapping[str, Source]) -> tuple[list[Row], Floats]:
+    """Mattes that are undamaged or damaged in ways no fit has seen, and their estimated errors.
+
+    Those of each source come from weights that were fitted to the other sources.
+    """
+    judged, estimates = [], []
+    for name in known:
+        here = [r for r in rows if r.source == name and (r.plain or r.damage in JUDGE)]
+        judged += here
+        estimates.append(estimated(here, fit(fitted_rows(rows, known, without=name))))
+    return judged, np.concatenate(estimates)
+
+
+def _shares(kinds: Sequence[tuple[str, bool]]) -> Floats:
+    """What each row weighs, so that all kinds weigh the same; their sum is 1."""
+    counts = Counter(kinds)
+    return np.array([1 / counts[kind] for kind in kinds]) / len(counts)
+
+
+def _pairs(rows: Sequence[Row], errors: Floats, floor: float) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of the better and the worse of pairs that are told apart by a look."""
+    groups: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for index, row in enumerate(rows):
+        groups[row.group].append(index)
+    rng = np.random.default_rng(0)
+    found = []
+    for at in groups.values():
+        plain = [index for index in at if rows[index].plain]
+        both = [(a, b) for a in plain for b in plain]
+        both += [(a, b) for a, b in rng.choice(at, (PAIRS, 2)).tolist()]
+        # What differs by a tenth, or by a half of what cannot be seen, has an order.
+        found += [(a, b) for a, b in both if errors[b] > 1.1 * errors[a] + floor / 2]
+    better, worse = np.array(found, dtype=np.int64).reshape(-1, 2).T
+    return better, worse

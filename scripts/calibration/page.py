@@ -3,30 +3,67 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from statistics import median
 
-import matplotlib as mpl
 import numpy as np
-
-mpl.use("agg")
-from matplotlib import pyplot as plt
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from mav_pipeline.config import QualityConfig
 from mav_pipeline.quality import judge
 from mav_pipeline.quality.rule import HALF
 from scripts.reference import metrics
 
-from .cases import PLANS
-from .fit import Floats, auc
-from .judge import Judged, Result
+from .cases import MASKS, Row
+from .damages import FIT, JUDGE
+from .fit import left_out
+from .gate import COST, FOUND, Gate, best_gate, by_source
+from .judge import CLEAR, Judged, bad_limit, estimated
+from .mistakes import Mistake, write_pictures
+from .plots import write_plots
+from .sources import FRAMES, Source
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-_FIGURE = (6.4, 4.2)  # inches, at 100 dots an inch
 WEIGHTS = REPOSITORY / "mav_pipeline" / "quality" / "weights.json"
 PAGE = REPOSITORY / "docs" / "quality.md"
+PICTURES = REPOSITORY / "docs" / "quality"
+#: Between these qualities errors are told in quantiles.
+EDGES = (0.0, 0.2, 0.4, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 1.0)
+#: An error beyond which a matte is lost, whatever its object.
+_LOST = 0.5
+
+
+@dataclass(frozen=True)
+class Page:
+    """What the page tells of.
+
+    Attributes:
+        weights: as shipped.
+        gates: the default ones.
+    """
+
+    rows: Sequence[Row]
+    known: Mapping[str, Source]
+    weights: Mapping[str, float]
+    gates: QualityConfig
+
+    @cached_property
+    def limit(self) -> float:
+        return bad_limit(self.rows)
+
+    @cached_property
+    def unseen(self) -> Judged:
+        """Sources and damages that the weights which judge them were not fitted to."""
+        rows, estimate = left_out(self.rows, self.known)
+        return Judged(rows, estimate, self.limit)
+
+    @cached_property
+    def shipped(self) -> Judged:
+        """Everything, by the weights as shipped."""
+        return Judged(self.rows, estimated(self.rows, self.weights), self.limit)
 
 
 def write_weights(weights: Mapping[str, float]) -> None:
@@ -34,148 +71,190 @@ def write_weights(weights: Mapping[str, float]) -> None:
     WEIGHTS.write_text(json.dumps(dict(weights), indent=2) + "\n", encoding="utf-8")
 
 
-def write_page(
-    weights: Mapping[str, float],
-    fitted: Judged,
-    judged: Judged,
-    real: Judged | None,
-    gates: QualityConfig,
-) -> None:
-    """The page and its plots."""
-    # Masks of "32 px" are beyond use: they are reported on their own, and would else set the tone.
-    usual, useless = (
-        Judged([row for row in judged.rows if (row.mask == "32 px") is lost], weights)
-        for lost in (False, True)
-    )
-    _scatter(usual, REPOSITORY / "docs/quality/estimate.png")
-    _curves(usual, REPOSITORY / "docs/quality/told.png")
+def write_page(page: Page, work: Path) -> None:
+    """The page, its plots and its pictures."""
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    write_plots(page.unseen, EDGES, PICTURES)
+    shown = [name for name, source in page.known.items() if source.shown]
+    seen = page.unseen.of([row.source in shown for row in page.unseen.rows])
+    mistakes = write_pictures(seen, page.known, work, PICTURES / "mistakes.jpg")
     text = (Path(__file__).parent / "page.md").read_text(encoding="utf-8")
-    parts = {
-        "half": f"{HALF:g}",
-        "counts": _counts(fitted, judged),
-        "weights": _table(("term", "weight"), ((k, f"{v:.4f}") for k, v in weights.items())),
-        "judged": _results(judged.masks()),
-        "strata": _results(usual.strata()),
-        "fitted": _results(fitted.masks()),
-        "limit": f"{judged.limit:.3f}",
-        "real": "not measured: the shared data was not at hand." if real is None else _real(real),
-        "bases": _table(
-            ("matte", "mask", "median error", "median quality"),
-            ((b, k, f"{e:.3f}", f"{q:.2f}") for b, k, e, q in judged.bases()),
-        ),
-        "damages": _table(
-            ("damage", "error", "/ closed_form's", "quality", "AUC of it", "best score", "its AUC"),
-            (
-                (d, f"{e:.3f}", f"{r:.1f}", f"{q:.2f}", f"{a:.3f}", s, f"{b:.3f}")
-                for d, e, r, q, a, s, b in judged.damages()
-            ),
-        ),
-        "thresholds": _table(
-            ("quality below", "good mattes", "bad mattes", "mean error of the rest"),
-            ((f"{t:g}", f"{g:.1%}", f"{b:.1%}", f"{e:.3f}") for t, g, b, e in usual.thresholds()),
-        ),
-        "gates": _gates(usual, gates),
-        "useless": _gates(useless, gates),
-        "metrics": metrics(),
-    }
-    for name, part in parts.items():
+    for name, part in (_made(page) | {"mistakes": _mistakes(mistakes)}).items():
         text = text.replace("{" + name + "}", part)
     PAGE.write_text(text, encoding="utf-8")
 
 
-def _counts(fitted: Judged, judged: Judged) -> str:
-    parts = []
-    for name, half in (("fit", fitted), ("judge", judged)):
-        plan = PLANS[name]  # type: ignore[index]
-        damages = ", ".join(
-            f"{damage} ({', '.join(f'{s:g}' for s in strengths)})"
-            for damage, (_, strengths) in plan.damages.items()
+def _made(page: Page) -> dict[str, str]:
+    unseen, shipped = page.unseen, page.shipped
+    gate = best_gate(shipped)
+    return {
+        "half": f"{HALF:g}",
+        "limit": f"{page.limit:.3f}",
+        "clear": f"{CLEAR:.0%}",
+        "frames": str(FRAMES),
+        "weights": _table(("term", "weight"), ((k, f"{v:.4f}") for k, v in page.weights.items())),
+        "counts": _counts(page),
+        "damages_fitted": _strengths(FIT),
+        "damages_judged": _strengths(JUDGE),
+        "by_source": _results(unseen, "source"),
+        "by_source_faithful": _results(unseen.where(mask="faithful"), "source"),
+        "by_mask": _results(unseen, "mask"),
+        "shipped": _results(shipped, "source"),
+        "plain": _plain(unseen),
+        "perfect": _perfect(shipped),
+        "bars": _bars(unseen),
+        "damages": _damages(unseen),
+        "gate": _gate(shipped, gate),
+        "gate_words": _gate_words(gate),
+        "gates": _gates(shipped, page.gates),
+        "metrics": metrics(),
+    }
+
+
+def _counts(page: Page) -> str:
+    lines = []
+    for name, source in page.known.items():
+        rows = [row for row in page.rows if row.source == name]
+        subjects = len({row.subject for row in rows})
+        use = "fitted and judged" if source.fitted else "judged alone"
+        lines.append((name, source.about, str(subjects), f"{len(rows):,}", use))
+    return _table(("source", "what it is", "masklets", "mattes", "use"), lines)
+
+
+def _strengths(damages: Mapping[str, tuple[object, tuple[float, ...]]]) -> str:
+    return "; ".join(
+        f"{name} ({', '.join(f'{s:g}' for s in strengths)})"
+        for name, (_, strengths) in damages.items()
+    )
+
+
+def _results(judged: Judged, by: str) -> str:
+    head = ("", "mattes", "Spearman", "within a masklet", "truth over mask", "over closed_form")
+    names = MASKS if by == "mask" else judged.names(by)
+    parts = {"all": judged} | {name: judged.where(**{by: name}) for name in names}
+    lines = []
+    for name, part in parts.items():
+        r = part.result
+        lines.append(
+            (
+                name,
+                f"{r.count:,}",
+                *(f"{value:.2f}" for value in (r.rank, r.within, r.over_mask, r.over_closed)),
+                *(f"{value:.2f}" for value in (r.which, r.clear, r.told)),
+            )
         )
-        masklets = len({(row.clip, row.masklet) for row in half.rows})
-        parts.append(
-            f"- **{name}**: {len(half.rows):,} mattes of {masklets} masklets of "
-            f"{len({row.clip for row in half.rows})} clips, seeds {plan.seeds[0]} to "
-            f"{plan.seeds[-1]}; masks faithful, {', '.join(plan.masks)}; damages {damages}."
-        )
-    return "\n".join(parts)
+    return _table((*head, "which is better", "where it is clear", "AUC"), lines)
 
 
-def _results(results: Iterable[tuple[str, Result]]) -> str:
-    ways = ("AUC, own limit", "of the true error", "within masklets", "AUC, one limit")
-    head = ("on", "mattes", "Spearman", *ways)
-    return _table(head, (_row(name, result) for name, result in results))
+def _plain(judged: Judged) -> str:
+    """Median error and quality of what is not damaged, by source and kind of mask."""
+    found: dict[tuple[str, str, str], list[int]] = defaultdict(list)
+    for index, row in enumerate(judged.rows):
+        if row.plain:
+            mask = "faithful" if row.mask == "faithful" else "coarse"
+            found[row.source, mask, row.base].append(index)
+    lines = []
+    bases = ("truth", "mask", "closed_form", "closed_form of the faithful mask")
+    for source, mask in dict.fromkeys((source, mask) for source, mask, _ in found):
+        cells = []
+        for base in bases:
+            at = found.get((source, mask, base), [])
+            error, value = (median(a[at]) if at else 0 for a in (judged.error, judged.quality))
+            cells.append(f"{error:.3f}: {value:.2f}" if at else "")
+        lines.append((source, mask, *cells))
+    return _table(("source", "mask", *bases), lines)
 
 
-def _row(name: str, r: Result) -> tuple[str, ...]:
-    values = (r.rank, r.told, r.ceiling, r.within, r.fixed)
-    return name, f"{r.count:,}", *(f"{value:.3f}" for value in values)
+def _perfect(judged: Judged) -> str:
+    lines = []
+    for name in judged.names("source"):
+        part = judged.where(source=name)
+        for mask in ("faithful", "coarse"):
+            chosen = [(row.mask == "faithful") == (mask == "faithful") for row in part.rows]
+            one = part.of(chosen)
+            values = one.quality[one.perfect]
+            shares = (f"{value:.2f}" for value in np.quantile(values, (0.5, 0.1, 0.03)))
+            lines.append((name, mask, str(len(values)), *shares))
+    head = ("source", "mask", "true mattes", "median quality", "the least tenth", "the least 3%")
+    return _table(head, lines)
 
 
-def _real(real: Judged) -> str:
-    plain = [
-        (row.masklet, row.mask, row.base, f"{error:.3f}", f"{estimate:.3f}", f"{value:.2f}")
-        for row, error, estimate, value in zip(
-            real.rows, real.error, real.estimate, real.quality, strict=True
-        )
-        if row.damage == "none"
+def _bars(judged: Judged) -> str:
+    lines = (
+        (f"{low:g} to {high:g}", f"{count:,}", *(f"{value:.3f}" for value in spread))
+        for low, high, count, spread in judged.bars(EDGES)
+    )
+    return _table(("quality", "mattes", "error: a tenth below", "half", "nine tenths"), lines)
+
+
+def _damages(judged: Judged) -> str:
+    """Damages of the truth with faithful masks: is the spoilt matte below the truth?"""
+    truths = judged.plain("truth")
+    found: dict[tuple[str, float], list[tuple[float, float, float]]] = defaultdict(list)
+    for index, row in enumerate(judged.rows):
+        if row.mask == "faithful" and row.base == "truth" and not row.plain:
+            told = judged.estimate[index] > judged.estimate[truths[row.group]]
+            values = (judged.error[index], judged.quality[index], float(told))
+            found[row.damage, row.strength].append(values)
+    lines = []
+    for (damage, strength), values in found.items():
+        error, quality, told = np.array(values).T
+        cells = (f"{np.median(error):.3f}", f"{np.median(quality):.2f}", f"{told.mean():.0%}")
+        lines.append((f"{damage} {strength:g}", str(len(values)), *cells))
+    order = {f"{name} {s:g}": i for i, (name, s) in enumerate(_listed())}
+    head = ("damage", "mattes", "median error", "median quality", "told from the truth")
+    return _table(head, sorted(lines, key=lambda line: order[line[0]]))
+
+
+def _listed() -> list[tuple[str, float]]:
+    return [(name, s) for name, (_, strengths) in JUDGE.items() for s in strengths]
+
+
+def _gate(judged: Judged, gate: Gate) -> str:
+    lines = [
+        (name, f"{cost:.1%}", f"{found:.0%}") for name, cost, found in by_source(judged, gate.least)
     ]
-    head = ("masklet", "mask", "matte", "error", "estimate", "quality")
-    return f"{_results(real.masks())}\n\n{_table(head, plain)}"
+    lines.append(("all", f"{gate.cost:.1%}", f"{gate.found:.0%}"))
+    return _table(("source", "true mattes lost", "bad mattes found"), lines)
+
+
+def _gate_words(gate: Gate) -> str:
+    most = (
+        f"The greatest least quality that costs no source more than {COST:.0%} of its true mattes"
+    )
+    found = f"{most} is **{gate.least:g}**: it finds {gate.found:.0%} of the bad ones"
+    if gate.worth:
+        return f"{found}, at least the {FOUND:.0%} that a default must find."
+    return f"{found}, less than the {FOUND:.0%} that a default must find: there is no such gate."
 
 
 def _gates(judged: Judged, gates: QualityConfig) -> str:
-    reasons = [judge(row.scores, gates).reasons for row in judged.rows]
+    values = zip(judged.rows, judged.quality, strict=True)
+    reasons = [judge({**row.scores, "quality": float(q)}, gates).reasons for row, q in values]
     names = sorted({reason for found in reasons for reason in found})
-    lost = judged.error > 0.5
     lines = []
     for name in (*names, "any"):
         hit = np.array([bool(found) if name == "any" else name in found for found in reasons])
-        shares = (hit[~judged.bad], hit[judged.bad], hit[lost])
-        lines.append((name, *(f"{share.mean():.1%}" for share in shares)))
-    return _table(("gate", "of good mattes", "of bad mattes", "of mattes with error > 0.5"), lines)
+        kinds = (judged.perfect, judged.error > judged.limit, judged.error > _LOST)
+        lines.append((name, *(f"{hit[kind].mean():.1%}" for kind in kinds)))
+    head = ("gate", "of true mattes", "of bad mattes", f"of mattes with error > {_LOST:g}")
+    return _table(head, lines)
 
 
-def _scatter(judged: Judged, path: Path) -> None:
-    figure, axis = plt.subplots(figsize=_FIGURE, layout="constrained")
-    faithful = np.array([row.mask == "faithful" for row in judged.rows])
-    least = 0.003  # what is better than that is drawn there
-    for chosen, name in ((~faithful, "coarse masks"), (faithful, "faithful masks")):
-        error = np.maximum(judged.error[chosen], least)
-        axis.plot(error, judged.quality[chosen], ".", ms=2, alpha=0.5, label=name)
-    steps = np.geomspace(least, 1, 60)
-    axis.plot(steps, 1 / (1 + steps / HALF), color="black", label="a perfect estimate")
-    axis.set(xscale="log", ylim=(0, 1), xlabel="error: sum |alpha - truth| / sum truth")
-    axis.set(ylabel="quality")
-    _save(figure, axis, path)
-
-
-def _curves(judged: Judged, path: Path) -> None:
-    figure, axis = plt.subplots(figsize=_FIGURE, layout="constrained")
-    faithful = np.array([row.mask == "faithful" for row in judged.rows])
-    wrong = judged.error > judged.limit
-    for name, chosen in (("faithful", faithful), ("coarse", ~faithful)):
-        for limit, bad, style in (("own limit", judged.bad, "-"), ("one limit", wrong, "--")):
-            estimate, found = judged.estimate[chosen], bad[chosen]
-            area = f"{name} masks, {limit}: AUC {auc(estimate, found):.3f}"
-            axis.plot(*_roc(estimate, found), style, label=area)
-    true = _roc(judged.error[faithful], judged.bad[faithful])
-    axis.plot(*true, ":", color="black", label="the true error, faithful, own limit")
-    axis.set(xlabel="share of good mattes rejected", ylabel="share of bad mattes found")
-    _save(figure, axis, path)
-
-
-def _save(figure: Figure, axis: Axes, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    axis.grid(alpha=0.3)
-    axis.legend(fontsize=8)
-    figure.savefig(path, dpi=100, metadata={"Software": None})
-    plt.close(figure)
-
-
-def _roc(badness: Floats, bad: np.ndarray) -> tuple[Floats, Floats]:
-    order = np.argsort(-badness, kind="stable")
-    found, lost = np.cumsum(bad[order]), np.cumsum(~bad[order])
-    return lost / lost[-1], found / found[-1]
+def _mistakes(mistakes: Sequence[Mistake]) -> str:
+    lines = (
+        (
+            str(number),
+            m.row.source,
+            m.row.mask,
+            m.row.base if m.row.plain else f"{m.row.base}, {m.row.damage} {m.row.strength:g}",
+            f"{m.row.error:.3f}",
+            f"{m.estimate:.3f}",
+            f"{m.quality:.2f}",
+        )
+        for number, m in enumerate(mistakes, 1)
+    )
+    return _table(("row", "source", "mask", "matte", "error", "estimate", "quality"), lines)
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

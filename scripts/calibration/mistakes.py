@@ -1,0 +1,94 @@
+"""Pictures of the mattes whose error the quality gets most wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mav_pipeline.media.masks import decode_rle
+
+from .cases import Row, variants
+from .fit import FLOOR
+from .judge import Judged
+from .sources import Source, Subject
+
+_EACH = 4  # too high and too low, of other subjects each
+_CELL = (200, 150)  # width, height of a picture
+_GAP = 4
+_QUALITY = 75  # of the JPEG
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mistake:
+    """A matte, what the quality takes its error for, and what that is worth."""
+
+    row: Row
+    estimate: float
+    quality: float
+
+
+def worst(judged: Judged) -> list[Mistake]:
+    """The mattes with the greatest ratios of error and estimate, both ways, one a subject."""
+    ratio = np.log((judged.estimate + FLOOR) / (judged.error + FLOOR))
+    order, used, found = np.argsort(ratio, kind="stable"), set[str](), []
+    for ranked in (order[ratio[order] < 0], order[ratio[order] > 0][::-1]):
+        count = 0
+        for index in ranked.tolist():
+            row = judged.rows[index]
+            if row.subject not in used and count < _EACH:
+                used.add(row.subject)
+                count += 1
+                estimate, quality = float(judged.estimate[index]), float(judged.quality[index])
+                found.append(Mistake(row=row, estimate=estimate, quality=quality))
+    return found
+
+
+def write_pictures(
+    judged: Judged, known: Mapping[str, Source], work: Path, path: Path
+) -> Sequence[Mistake]:
+    """A line of frame, mask, matte, truth and difference for each of the worst."""
+    mistakes = worst(judged)
+    lines = [_line(mistake.row, known[mistake.row.source], work) for mistake in mistakes]
+    space = np.full((_GAP, lines[0].shape[1], 3), 255, np.uint8)
+    board = np.vstack([part for line in lines for part in (line, space)])[:-_GAP]
+    bgr = cv2.cvtColor(board, cv2.COLOR_RGB2BGR)
+    cv2.imwrite(str(path), bgr, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+    return mistakes
+
+
+def _line(row: Row, source: Source, work: Path) -> NDArray[np.uint8]:
+    subject = _subject(row, source, work)
+    wanted = (row.mask, row.base, row.damage, row.strength)
+    found = next(
+        one for one in variants(subject) if (one.mask, one.base, one.damage, one.strength) == wanted
+    )
+    apart = np.abs(found.alpha.astype(np.int16) - subject.truth).astype(np.uint8)
+    at = int(apart.sum(axis=(1, 2), dtype=np.int64).argmax())  # the frame that is most wrong
+    rle = found.masklet.rles[at]
+    mask = np.zeros_like(apart[at]) if rle is None else decode_rle(rle).astype(np.uint8) * 255
+    planes = (mask, found.alpha[at], subject.truth[at], apart[at])
+    pictures = [[*subject.loaded.frames][at], *(cv2.merge([plane] * 3) for plane in planes)]
+    space = np.full((_CELL[1], _GAP, 3), 255, np.uint8)
+    cells = [part for picture in pictures for part in (_cell(picture), space)]
+    return np.hstack(cells[:-1])
+
+
+def _subject(row: Row, source: Source, work: Path) -> Subject:
+    return next(one for one in source.subjects(row.unit, work) if one.name == row.subject)
+
+
+def _cell(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    height, width = picture.shape[:2]
+    scale = min(_CELL[0] / width, _CELL[1] / height)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST
+    small = cv2.resize(picture, size, interpolation=way)
+    found = np.full((_CELL[1], _CELL[0], 3), 96, np.uint8)
+    top, left = (_CELL[1] - size[1]) // 2, (_CELL[0] - size[0]) // 2
+    found[top : top + size[1], left : left + size[0]] = small
+    return found

@@ -1,0 +1,90 @@
+"""Keeps what was measured: one file a source, one line a unit, appended as it is done.
+
+A line counts while the code that made it is unchanged. A torn last line, of a run that was
+stopped while it wrote, is measured again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict
+from multiprocessing import get_context
+from pathlib import Path
+
+import cv2
+
+import mav_pipeline
+
+from . import cases
+from .cases import Row
+from .sources import sources
+
+_log = logging.getLogger(__name__)
+
+PACKAGE = Path(mav_pipeline.__file__).parent
+#: What moves a row. The rule and its weights are not here: they are applied to rows.
+_MOVES = ("quality", "matting/closed_form.py", "synthetic", "media/masks.py", "schema/scores.py")
+_NOT = ("rule.py", "gates.py")
+
+
+def code() -> str:
+    """Names the code that rows are made by."""
+    found = hashlib.sha256()
+    folders = [PACKAGE / name for name in _MOVES] + [Path(__file__).parent / "damages"]
+    files = [Path(__file__).with_name(name) for name in ("cases.py", "sources.py")]
+    for place in folders:
+        files += sorted(place.rglob("*.py")) if place.is_dir() else [place]
+    for file in files:
+        if file.name not in _NOT:
+            found.update(file.read_bytes())
+    return found.hexdigest()[:16]
+
+
+def measured(shared: Path, work: Path, processes: int) -> list[Row]:
+    """The rows of all sources; those that ``work`` lacks are measured, unit by unit."""
+    known = sources(shared)
+    (work / "rows").mkdir(parents=True, exist_ok=True)
+    (work / "clips").mkdir(exist_ok=True)
+    version = code()
+    done = {name: dict(_stored(_file(work, name), version)) for name in known}
+    todo = [(n, u) for n, source in known.items() for u in source.units if u not in done[n]]
+    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+        jobs = {pool.submit(_unit, name, unit, shared, work): (name, unit) for name, unit in todo}
+        for number, job in enumerate(as_completed(jobs), 1):
+            name, unit = jobs[job]
+            found = job.result()
+            done[name][unit] = found
+            line = {"unit": unit, "code": version, "rows": [asdict(row) for row in found]}
+            with _file(work, name).open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+            _log.info("%d of %d: %s %s, %d mattes", number, len(todo), name, unit, len(found))
+    order = ((name, unit) for name, source in known.items() for unit in source.units)
+    return [row for name, unit in order for row in done[name][unit]]
+
+
+def _file(work: Path, source: str) -> Path:
+    return work / "rows" / f"{source}.jsonl"
+
+
+def _stored(file: Path, version: str) -> Iterator[tuple[str, list[Row]]]:
+    if not file.exists():
+        return
+    text = file.read_text(encoding="utf-8")
+    whole, end, torn = text.rpartition("\n")
+    if torn:
+        file.write_text(whole + end, encoding="utf-8")
+    for line in whole.splitlines():
+        found = json.loads(line)
+        if found["code"] == version:
+            yield found["unit"], [Row(**row) for row in found["rows"]]
+
+
+def _unit(source: str, unit: str, shared: Path, work: Path) -> list[Row]:
+    """In a process of its own, which opens the sources anew: they hold functions."""
+    cv2.setNumThreads(1)
+    subjects = sources(shared)[source].subjects(unit, work)
+    return [row for subject in subjects for row in cases.rows(subject)]
