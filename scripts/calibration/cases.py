@@ -22,7 +22,7 @@ from mav_pipeline.schema.interfaces import MattingBackend
 from mav_pipeline.synthetic.degrade import DEGRADATIONS
 
 from .damages import FIT, JUDGE, WINDOWS, Case
-from .sources import Subject, corpus
+from .subjects import Subject, corpus
 
 __all__ = ["MASKS", "Row", "Variant", "corpus", "error", "matte", "rows", "scores", "variants"]
 

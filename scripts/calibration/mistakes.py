@@ -15,7 +15,8 @@ from mav_pipeline.media.masks import decode_rle
 from .cases import Row, variants
 from .fit import FLOOR
 from .judge import Judged
-from .sources import Source, Subject
+from .sources import Source
+from .subjects import Subject
 
 _EACH = 4  # too high and too low, of other subjects each
 _CELL = (200, 150)  # width, height of a picture

@@ -6,7 +6,6 @@ stopped while it wrote, is measured again.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 from collections.abc import Iterator
@@ -17,39 +16,33 @@ from pathlib import Path
 
 import cv2
 
-import mav_pipeline
-
 from . import cases
 from .cases import Row
+from .code import code
 from .sources import sources
 
 _log = logging.getLogger(__name__)
 
-PACKAGE = Path(mav_pipeline.__file__).parent
-#: What moves a row. The rule and its weights are not here: they are applied to rows.
-_MOVES = ("quality", "matting/closed_form.py", "synthetic", "media/masks.py", "schema/scores.py")
-_NOT = ("rule.py", "gates.py")
-
-
-def code() -> str:
-    """Names the code that rows are made by."""
-    found = hashlib.sha256()
-    folders = [PACKAGE / name for name in _MOVES] + [Path(__file__).parent / "damages"]
-    files = [Path(__file__).with_name(name) for name in ("cases.py", "sources.py")]
-    for place in folders:
-        files += sorted(place.rglob("*.py")) if place.is_dir() else [place]
-    for file in files:
-        if file.name not in _NOT:
-            found.update(file.read_bytes())
-    return found.hexdigest()[:16]
+#: What moves a row. The rule and its weights do not: they are applied to rows; and frames that a
+#: tracker lost are none of a subject's.
+_MOVES = (
+    "quality",
+    "matting/closed_form.py",
+    "synthetic",
+    "media/masks.py",
+    "./damages",
+    "./cases.py",
+    "./sources.py",
+    "./subjects.py",
+)
+_NOT = ("rule.py", "gates.py", "gaps.py", "likeness.py", "lost.py")
 
 
 def measured(shared: Path, work: Path, processes: int) -> list[Row]:
     """The rows of all sources; those that ``work`` lacks are measured, unit by unit."""
     known = sources(shared)
     (work / "rows").mkdir(parents=True, exist_ok=True)
-    (work / "clips").mkdir(exist_ok=True)
-    version = code()
+    version = code(*_MOVES, without=_NOT)
     done = {name: dict(_stored(_file(work, name), version)) for name in known}
     todo = [(n, u) for n, source in known.items() for u in source.units if u not in done[n]]
     with ProcessPoolExecutor(processes, get_context("spawn")) as pool:

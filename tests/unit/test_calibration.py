@@ -19,7 +19,7 @@ from mav_pipeline.quality.rule import (
     quality_of,
 )
 from mav_pipeline.schema import SCORE_NAMES, Clip, LoadedClip, Masklet, WorkingSize
-from scripts.calibration import cases
+from scripts.calibration import cases, subjects
 from scripts.calibration import rows as stored
 from scripts.calibration.cases import Row
 from scripts.calibration.damages import FIT, JUDGE, Case
@@ -27,7 +27,8 @@ from scripts.calibration.fit import fit, fitted_rows, left_out
 from scripts.calibration.gate import best_gate, by_source
 from scripts.calibration.judge import Judged, auc, estimated
 from scripts.calibration.mistakes import worst
-from scripts.calibration.sources import Source, Subject, cut_out, sources
+from scripts.calibration.sources import Source, sources
+from scripts.calibration.subjects import Subject, cut_out, nearer
 
 BEST = {**dict.fromkeys(SCORE_NAMES), "quality": None}
 
@@ -137,7 +138,7 @@ def test_damages_change_the_matte_and_not_their_input(name: str) -> None:
     assert (case.alpha == before).all()
 
 
-def a_subject() -> Subject:
+def a_subject(monkeypatch: pytest.MonkeyPatch) -> Subject:
     """A disc that moves by a pixel, in the corner of a clip with another."""
     case = disc()
     masklets = tuple(
@@ -161,13 +162,16 @@ def a_subject() -> Subject:
             for one in masklets
         ),
     )
+    monkeypatch.setattr(subjects, "LEAST", 100)
     name, loaded, truth, other = next(cut_out(LoadedClip(seen, [*case.frames]), truths, 1, 3))
     assert name == "manual_000"
     return dataclasses.replace(whole, loaded=loaded, truth=truth, other=other)
 
 
-def test_a_subject_is_cut_out_whole_and_every_case_of_it_runs() -> None:
-    subject = a_subject()
+def test_a_subject_is_cut_out_whole_and_every_case_of_it_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    subject = a_subject(monkeypatch)
     clip = subject.loaded.clip
     assert clip.frame_indices == (4, 8, 12)
     assert (clip.height, clip.width) == subject.truth.shape[1:] != (72, 96)
@@ -182,16 +186,31 @@ def test_a_subject_is_cut_out_whole_and_every_case_of_it_runs() -> None:
     assert all("quality" not in row.scores for row in found)
 
 
+def test_a_clip_seen_from_nearer_is_twice_as_large_and_its_masks_are_exact(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    small = a_subject(monkeypatch)
+    for exact in (True, False):
+        name = small.masklet.name
+        loaded, truths = nearer(small.loaded, {name: small.truth}, 2, exact=exact)
+        height, width = small.truth.shape[1:]
+        assert truths[name].shape == (3, 2 * height, 2 * width)
+        assert {frame.shape for frame in loaded.frames} == {(2 * height, 2 * width, 3)}
+        masks = dataclasses.replace(small, loaded=loaded, truth=truths[name]).masks
+        assert masks.sum() == pytest.approx(4 * small.masks.sum(), rel=0.02)
+        assert not exact or (masks == (truths[name] > 127)).all()
+
+
 def test_what_was_measured_is_not_measured_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[str] = []
 
-    def subjects(unit: str, work: Path) -> Iterator[Subject]:
+    def opening(unit: str, work: Path) -> Iterator[Subject]:
         opened.append(unit)
         return iter(())
 
-    kinds = {"soft": dataclasses.replace(_source(fitted=True), units=("1", "2"), subjects=subjects)}
+    kinds = {"soft": dataclasses.replace(_source(fitted=True), units=("1", "2"), subjects=opening)}
     monkeypatch.setattr(stored, "sources", lambda shared: kinds)
     monkeypatch.setattr(stored, "ProcessPoolExecutor", _Here)
     stored.measured(tmp_path, tmp_path, 1)
@@ -202,7 +221,7 @@ def test_what_was_measured_is_not_measured_again(
     torn = json.loads(lines[1])["unit"]
     stored.measured(tmp_path, tmp_path, 1)
     assert opened == ["1", "2", torn]
-    monkeypatch.setattr(stored, "code", lambda: "other")
+    monkeypatch.setattr(stored, "code", lambda *_, **__: "other")
     stored.measured(tmp_path, tmp_path, 1)
     assert opened == ["1", "2", torn, "1", "2"]
 
