@@ -27,6 +27,7 @@ from .subjects import Subject, corpus
 __all__ = ["MASKS", "Row", "Variant", "corpus", "error", "matte", "rows", "scores", "variants"]
 
 MASKS = ("faithful", "down8", "down32", "poly.005", "blob.06")
+COVERED = 0.5  # of the faithful mask: one that holds less, as x32 leaves of a mesh, is none
 #: Damaged mattes of each subject: strengths of every damage of the truth under a faithful mask,
 #: then damages drawn, of the truth and of closed_form's matte.
 STRENGTHS = 2
@@ -106,6 +107,8 @@ def variants(subject: Subject) -> Iterator[Variant]:
     good = matte("closed_form", subject.loaded, subject.masklet)
     for kind in MASKS:
         masks = faithful if kind == "faithful" else DEGRADATIONS[kind](faithful)
+        if np.count_nonzero(masks & faithful) < COVERED * np.count_nonzero(faithful):
+            continue
         masklet = subject.with_masks(masks)
         closed = good if kind == "faithful" else matte("closed_form", subject.loaded, masklet)
         bases = {"truth": truth, "closed_form": closed}

@@ -153,9 +153,12 @@ def estimated(rows: Sequence[Row], weights: Mapping[str, float]) -> Floats:
 
 
 def bad_limit(rows: Sequence[Row]) -> float:
-    """Twice closed_form's median error with faithful masks, over all of them."""
-    kind = ("closed_form", "none", "faithful")
-    return 2 * median(row.error for row in rows if (row.base, row.damage, row.mask) == kind)
+    """Twice closed_form's median error with faithful masks, of the median source."""
+    found: dict[str, list[float]] = defaultdict(list)
+    for row in rows:
+        if (row.base, row.damage, row.mask) == ("closed_form", "none", "faithful"):
+            found[row.source].append(row.error)
+    return 2 * median(median(errors) for errors in found.values())
 
 
 def spearman(values: Floats, errors: Floats) -> float:

@@ -18,7 +18,7 @@ from .judge import Judged
 from .sources import Source
 from .subjects import Subject
 
-_EACH = 4  # too high and too low, of other subjects each
+_EACH = 4  # too high and too low, each of another source
 _CELL = (200, 150)  # width, height of a picture
 _GAP = 4
 _QUALITY = 75  # of the JPEG
@@ -34,16 +34,15 @@ class Mistake:
 
 
 def worst(judged: Judged) -> list[Mistake]:
-    """The mattes with the greatest ratios of error and estimate, both ways, one a subject."""
+    """The mattes with the greatest ratios of error and estimate, both ways, one a source."""
     ratio = np.log((judged.estimate + FLOOR) / (judged.error + FLOOR))
-    order, used, found = np.argsort(ratio, kind="stable"), set[str](), []
+    order, found = np.argsort(ratio, kind="stable"), []
     for ranked in (order[ratio[order] < 0], order[ratio[order] > 0][::-1]):
-        count = 0
+        used: set[str] = set()
         for index in ranked.tolist():
             row = judged.rows[index]
-            if row.subject not in used and count < _EACH:
-                used.add(row.subject)
-                count += 1
+            if row.source not in used and len(used) < _EACH:
+                used.add(row.source)
                 estimate, quality = float(judged.estimate[index]), float(judged.quality[index])
                 found.append(Mistake(row=row, estimate=estimate, quality=quality))
     return found

@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 #: tracker lost are none of a subject's.
 _MOVES = (
     "quality",
-    "matting/closed_form.py",
+    "matting",
     "synthetic",
     "media/masks.py",
     "./damages",

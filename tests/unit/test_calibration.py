@@ -321,8 +321,8 @@ def test_a_gate_costs_no_source_more_than_it_may() -> None:
     assert costs["mesh"] == 1
 
 
-def test_the_worst_mistakes_are_of_both_kinds_and_of_other_masklets() -> None:
-    errors, estimates = [0.5, 0.4, 0.01, 0.02, 0.1], [0.001, 0.01, 0.4, 0.3, 0.1]
-    made = [a_row(subject=str(n // 2), error=e) for n, e in enumerate(errors)]
+def test_the_worst_mistakes_are_of_both_kinds_and_of_other_sources() -> None:
+    errors, estimates = [0.5, 0.4, 0.01, 0.02, 0.1, 0.3], [0.001, 0.01, 0.4, 0.3, 0.1, 0.2]
+    made = [a_row(source="aabbcc"[n], error=e) for n, e in enumerate(errors)]
     found = worst(Judged(made, np.array(estimates), limit=0.1))
-    assert [m.row.error for m in found] == [0.5, 0.01]
+    assert [m.row.error for m in found] == [0.5, 0.3, 0.01]
