@@ -83,8 +83,8 @@ def view(alpha: AlphaFrame, mask: Mask, area: int, frame: Frame, box: Box) -> Vi
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     bits = crop(mask, box).view(np.uint8) * np.uint8(255)
     return View(
-        alpha=_shrink(crop(alpha, box), size).astype(np.float32) / np.float32(255),
-        mask=np.asarray(_shrink(bits, size) > 127),
+        alpha=shrink(crop(alpha, box), size).astype(np.float32) / np.float32(255),
+        mask=np.asarray(shrink(bits, size) > 127),
         rgb=picture(frame, box, mask.shape, size).astype(np.float32) / np.float32(255),
         unit=float(np.sqrt(area)) * scale,
         box=box,
@@ -95,7 +95,7 @@ def picture(frame: Frame, box: Box, shape: tuple[int, ...], size: tuple[int, int
     """What a box of a source of ``shape`` shows in ``frame``, as (width, height) = ``size``."""
     height, width = box[2] - box[0], box[3] - box[1]
     if frame.shape[:2] == shape and height * width <= 4 * size[0] * size[1]:
-        return _shrink(crop(frame, box), size)
+        return shrink(crop(frame, box), size)
     # Sampled at twice the size, then averaged: exact where the frame has another size than the
     # source, and a third of the time of averaging a large crop.
     down, right = frame.shape[0] / shape[0], frame.shape[1] / shape[1]
@@ -109,10 +109,11 @@ def picture(frame: Frame, box: Box, shape: tuple[int, ...], size: tuple[int, int
     how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     twice = (2 * size[0], 2 * size[1])
     fine = cv2.warpAffine(frame, matrix, twice, flags=how, borderMode=cv2.BORDER_REPLICATE)
-    return _shrink(np.asarray(fine, dtype=np.uint8), size)
+    return shrink(np.asarray(fine, dtype=np.uint8), size)
 
 
-def _shrink(array: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+def shrink(array: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Scaled to (width, height): averaged where that is smaller, else interpolated."""
     if array.shape[1::-1] == size:
         return array
     smaller = size[0] * size[1] < array.shape[0] * array.shape[1]

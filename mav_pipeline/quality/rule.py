@@ -53,12 +53,11 @@ TERMS = (
     Term("visibility", -1, 1.0, 1.0),
     Term("area_jitter", 1, 0.0, 1.0),
     Term("speckle", 1, 0.0, 1.0),
-    Term("colour_over", 1, 0.0, 2.0),
-    Term("colour_under", 1, 0.0, 2.0),
-    Term("compositing", 1, 0.0, 2.0),
-    Term("edge_alignment", -1, 1.0, 2.0),
-    Term("edge_gain", 1, 1.0, 2.0),
-    Term("edge_gain", -1, 1.0, 1.0),
+    Term("sampled_over", 1, 0.0, 2.0),
+    Term("sampled_under", 1, 0.0, 2.0),
+    Term("sampled_mismatch", 1, 0.0, 2.0),
+    Term("sampled_blur", 1, 0.0, 2.0),
+    Term("sampled_doubt", 1, 0.0, 2.0),
     Term("motion_flicker", 1, 0.0, 2.0),
 )
 

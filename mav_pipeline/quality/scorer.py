@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from mav_pipeline.media.masks import decode_rle, rle_box
-from mav_pipeline.quality import motion, picture
+from mav_pipeline.quality import motion, picture, sampling
 from mav_pipeline.quality.lost import LostFrames
 from mav_pipeline.quality.region import Box, crop, grow, margin, reach, view
 from mav_pipeline.quality.rule import quality
@@ -143,6 +143,8 @@ class Scorer:
             return
         seen = view(now.alpha, now.mask, rle.area, now.frame, box)
         self._count(looks=1, **picture.measure(seen))
+        near = sampling.patch(now.alpha, now.mask, now.frame, box)
+        self._count(**sampling.measure(near, seed=now.index))
         if before is not None and before.frame is not None:
             step = np.subtract(now.centre, before.centre)
             shift = (round(float(step[0])), round(float(step[1])))
@@ -193,6 +195,7 @@ class Scorer:
             "colour_over": _ratio(s, "over", "seen_alpha"),
             "colour_under": _ratio(s, "under", "seen_alpha"),
             "compositing": _ratio(s, "residual", "distance"),
+            **_sampled(s),
             "motion_flicker": _ratio(s, "warp_change", "warp_alpha"),
             "sharpness": _ratio(s, "fine", "coarse"),
         }
@@ -232,6 +235,18 @@ def _ratio(sums: Mapping[str, float], part: str, whole: str, unit: float = 1) ->
 def _alignment(sums: Mapping[str, float]) -> float | None:
     below = (sums.get("own", 0.0) * sums.get("theirs", 0.0)) ** 0.5
     return sums["along"] / below if below else None
+
+
+def _sampled(sums: dict[str, float]) -> dict[str, float | None]:
+    """Scores of ``sampling``, all as a share of alpha: what an error is measured in."""
+    parts = ("over", "under", "doubt")
+    values = {f"sampled_{part}": _ratio(sums, f"sampled_{part}", "sampled_alpha") for part in parts}
+    zone, relation = _ratio(sums, "sampled_zone", "sampled_alpha"), sampling.relation(sums)
+    mismatch = blur = None
+    if zone is not None and relation is not None:
+        correlation, slope = relation
+        mismatch, blur = zone * (1 - correlation), zone * max(slope - 1, 0.0)
+    return {**values, "sampled_mismatch": mismatch, "sampled_blur": blur}
 
 
 def _seam_ratio(

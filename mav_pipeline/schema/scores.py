@@ -142,6 +142,29 @@ SCORES = (
     Score("colour_over", "alpha above what the colours explain / alpha: background taken in"),
     Score("colour_under", "alpha below what the colours explain / alpha: object left out"),
     Score("compositing", "mean |I - a F - (1 - a) B| near edges / mean |F - B|"),
+    Score(
+        "sampled_over",
+        "alpha above what single colours of object and background nearby explain, at source "
+        "resolution / alpha: background taken in",
+        since=2,
+    ),
+    Score("sampled_under", "alpha below it / alpha: object left out", since=2),
+    Score(
+        "sampled_mismatch",
+        "1 - correlation of alpha and the alpha that single colours give, times zone / alpha",
+        since=2,
+    ),
+    Score(
+        "sampled_blur",
+        "slope of the latter on the former above 1, times zone / alpha: alpha is too soft",
+        since=2,
+    ),
+    Score(
+        "sampled_doubt",
+        "spread of the alpha that single colours give, where the mask is sure, over the zone / "
+        "alpha",
+        since=2,
+    ),
     Score("motion_flicker", "change of alpha along the optical flow where colours agree / alpha"),
     Score("sharpness", "mean |Laplacian| / mean |gradient| of the picture near edges"),
     Score(

@@ -1,0 +1,247 @@
+"""What single colours of the picture say of a matte, at source resolution.
+
+    mask + alpha -> zone, sure samples; points -> nearest samples -> all pairs -> alpha-hat -> sums
+
+Each point's colour is explained by pairs of a sure object and a sure background colour nearby, as
+in robust matting (Wang and Cohen, "Optimized Color Sampling for Robust Matting", CVPR 2007). One
+mean colour a side hides hair and mesh; single samples do not. Sure is what mask and matte say
+together, so that a matte which is grey everywhere does not take its own evidence away, and a
+matte that departs from a poor mask is judged by the colours that both agree on. Pure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from mav_pipeline.quality.region import Box, crop, picture, shrink
+from mav_pipeline.schema import AlphaFrame, Frame, Mask
+
+Floats = NDArray[np.float32]
+Places = NDArray[np.int64]  # (n,) pixels in row-major order
+
+POINTS = 500  # of a look: three times as many rank mattes no better
+_NEAREST = 6  # samples of each side: 36 pairs a point
+_SAMPLES = 2500  # of each side that are searched for the nearest
+_REACH, _REACH_PX = (
+    0.04,
+    (3, 12),
+)  # half width of the zone / sqrt(object area), its bounds in pixels
+_SURE = 0.7  # mean of mask and alpha from which a pixel may be a sample of the object
+_RIDGE = 12  # levels by which a sample may lie below the highest of its neighbours
+_NOISE = 0.02**2  # squared: what sensor and compression add to a colour in [0, 1]
+_FIT = 3 * _NOISE  # squared residual of a pair that halves its say, or so
+_APART = 6 * _NOISE  # squared |F - B| at which a pair has half a say
+_NIL = 1e-6
+_BEYOND = 1.5  # spreads from alpha-hat that alpha may lie without a fault
+_DOUBT = 0.15  # spread at which a point has half a say
+_PRIOR = 0.2  # share of the points that are taken as faultless: few clear ones prove little
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """A frame around its object, all at the finer resolution that the picture has.
+
+    Attributes:
+        alpha: (h, w), 255 = opaque.
+        bits: (h, w) uint8, 1 = mask.
+        rgb: (h, w, 3).
+    """
+
+    alpha: AlphaFrame
+    bits: NDArray[np.uint8]
+    rgb: Frame
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """Alpha as the sampled colours give it, at n points.
+
+    Attributes:
+        guess: (n,) in [0, 1].
+        spread: (n,) how far the pairs disagree, and what noise makes of them.
+    """
+
+    guess: Floats
+    spread: Floats
+
+
+def patch(alpha: AlphaFrame, mask: Mask, frame: Frame, box: Box) -> Patch:
+    """What ``box`` shows, at source resolution or the frame's, whichever has fewer pixels.
+
+    Args:
+        alpha, mask: (H, W) at source resolution.
+        frame: (h, w, 3), the whole picture at any size.
+    """
+    bits = crop(mask, box).view(np.uint8)
+    if frame.shape[:2] == mask.shape:
+        return Patch(crop(alpha, box), bits, crop(frame, box))
+    sides = (box[3] - box[1], box[2] - box[0])
+    scales = (frame.shape[1] / mask.shape[1], frame.shape[0] / mask.shape[0])
+    width, height = (
+        max(1, round(side * min(1.0, scale))) for side, scale in zip(sides, scales, strict=True)
+    )
+    size = (width, height)
+    solid = shrink(bits * np.uint8(255), size) > 127
+    return Patch(
+        shrink(crop(alpha, box), size),
+        solid.view(np.uint8),
+        picture(frame, box, mask.shape, size),
+    )
+
+
+def measure(seen: Patch, seed: int) -> dict[str, float]:
+    """Sums over one look; empty where object or background is out of sight.
+
+    Args:
+        seed: of the draw; equal input and seed give equal sums on every machine of a kind.
+    """
+    if not (seen.bits.any() and not seen.bits.all()):
+        return {}
+    zone, half = _zone(seen)
+    object_at, ground_at = _samples(seen, zone, half, seed)
+    points = draw(zone, POINTS, seed)
+    if min(len(object_at), len(ground_at)) <= _NEAREST or not len(points):
+        return {}
+    found = explain(seen.rgb, points, object_at, ground_at)
+    alpha = seen.alpha.ravel()[points].astype(np.float32) / np.float32(255)
+    sure = _far_from_edge(seen.bits).ravel()[points]
+    return _sums(alpha, found, sure, float(np.count_nonzero(zone))) | {
+        "sampled_alpha": max(_total(seen.alpha) / 255, 0.1 * _total(seen.bits))
+    }
+
+
+def explain(rgb: Frame, points: Places, object_at: Places, ground_at: Places) -> Sampled:
+    """Alpha of each point by all pairs of its nearest samples; no point explains itself.
+
+    Args:
+        object_at, ground_at: more than ``_NEAREST`` sure pixels of each.
+    """
+    colours = rgb.reshape(-1, 3).astype(np.float32) / np.float32(255)
+    width = rgb.shape[1]
+    f = colours[_nearest(points, object_at, width)][:, :, None]
+    b = colours[_nearest(points, ground_at, width)][:, None]
+    axis, over = f - b, colours[points][:, None, None] - b
+    apart = _dot(axis, axis)
+    place = np.clip(_dot(axis, over) / (apart + _NIL), 0, 1)
+    rest = over - place[..., None] * axis
+    say = (np.exp(-_dot(rest, rest) / (2 * _FIT)) + _NIL) * apart / (apart + _APART) + _NIL
+    say /= say.sum((1, 2), keepdims=True)
+    guess = (say * place).sum((1, 2))
+    parted = (say * (place - guess[:, None, None]) ** 2).sum((1, 2))
+    noise = (say * (_NOISE / (apart + _NOISE))).sum((1, 2))
+    return Sampled(guess.astype(np.float32), np.sqrt(parted + noise).astype(np.float32))
+
+
+def draw(where: Mask, count: int, seed: int) -> Places:
+    """Up to ``count`` pixels of a mask, as if at random.
+
+    Each pixel has its own lot: masks that overlap share most of what is drawn of them, so that
+    mattes of one frame are judged at the same places.
+    """
+    places = np.flatnonzero(where)
+    if len(places) <= count:
+        return places
+    lots = (places.astype(np.uint64) + np.uint64(seed * 7919)) * np.uint64(0x9E3779B97F4A7C15)
+    lots ^= lots >> np.uint64(29)
+    lots *= np.uint64(0xBF58476D1CE4E5B9)
+    return np.sort(places[np.argpartition(lots, count)[:count]])
+
+
+def _zone(seen: Patch) -> tuple[Mask, int]:
+    """Where alpha is soft, or an edge of mask or matte is near; and its half width."""
+    half = int(np.clip(round(_REACH * _total(seen.bits) ** 0.5), *_REACH_PX))
+    brush = np.ones((2 * half + 1,) * 2, np.uint8)
+    solid = (seen.alpha > 127).view(np.uint8)
+    wide = cv2.dilate(seen.bits | solid, brush)
+    core = cv2.erode(seen.bits & solid, brush, borderType=cv2.BORDER_REPLICATE)
+    soft = cv2.inRange(seen.alpha, np.array(13), np.array(242)) > 0
+    return np.asarray((wide > core) | soft), half
+
+
+def _samples(seen: Patch, zone: Mask, half: int, seed: int) -> tuple[Places, Places]:
+    """Sure pixels of object and background, near the zone where there are enough of them."""
+    near = cv2.dilate(zone.view(np.uint8), np.ones((6 * half + 1,) * 2, np.uint8)).view(np.bool_)
+    mask = seen.bits * np.uint8(255)
+    both = cv2.addWeighted(mask, 0.5, seen.alpha, 0.5, 0)
+    found = []
+    for turn in (False, True):
+        say, alone = (255 - part if turn else part for part in (both, mask))
+        tries = [_ridge(say) & near, _ridge(say), _ridge(alone), alone > 127]
+        enough = [part for part in tries if np.count_nonzero(part) > 2 * _NEAREST]
+        found.append(draw(enough[0] if enough else tries[-1], _SAMPLES, seed))
+    return found[0], found[1]
+
+
+def _ridge(say: Any) -> Mask:
+    """Where it is high, and as high as anywhere near: hair has no core, and edges are mixed."""
+    mean = cv2.blur(say, (3, 3))
+    highest = cv2.dilate(mean, np.ones((5, 5), np.uint8))
+    return np.asarray((cv2.add(mean, np.array(float(_RIDGE))) >= highest) & (say > 255 * _SURE))
+
+
+def _far_from_edge(bits: NDArray[np.uint8]) -> Mask:
+    three = np.ones((3, 3), np.uint8)
+    core = cv2.erode(bits, three, borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(core == cv2.dilate(bits, three))
+
+
+def _nearest(points: Places, samples: Places, width: int) -> Places:
+    """(n, _NEAREST) of the samples, without the point itself."""
+    away, at = cKDTree(_xy(samples, width)).query(_xy(points, width), _NEAREST + 1)
+    itself = away[:, :1] < 0.5
+    return np.asarray(samples[np.where(itself, at[:, 1:], at[:, :-1])], dtype=np.int64)
+
+
+def _xy(places: Places, width: int) -> Floats:
+    return np.stack(np.divmod(places, width), axis=1).astype(np.float32)
+
+
+def _sums(alpha: Floats, found: Sampled, sure: Mask, zone: float) -> dict[str, float]:
+    """What is pooled over looks: each point stands for its share of the zone."""
+    clear = 1 / (1 + (found.spread / _DOUBT) ** 2)
+    share = zone / (float(clear.sum(dtype=np.float64)) + _PRIOR * len(alpha))
+    gap, free = alpha - found.guess, _BEYOND * found.spread
+    each = zone / len(alpha)
+    return {
+        "sampled_zone": zone,
+        "sampled_over": share * _total(clear * np.maximum(gap - free, 0)),
+        "sampled_under": share * _total(clear * np.maximum(-gap - free, 0)),
+        "sampled_doubt": each * _total(found.spread * sure),
+        "sampled_n": each * _total(clear),
+        "sampled_a": each * _total(clear * alpha),
+        "sampled_g": each * _total(clear * found.guess),
+        "sampled_aa": each * _total(clear * alpha * alpha),
+        "sampled_gg": each * _total(clear * found.guess * found.guess),
+        "sampled_ag": each * _total(clear * alpha * found.guess),
+    }
+
+
+def relation(sums: dict[str, float]) -> tuple[float, float] | None:
+    """(correlation, slope) of alpha-hat on alpha over all looks; None without a look.
+
+    An alpha, or an alpha-hat, that is the same everywhere has correlation 0, and slope 1.
+    """
+    count = sums.get("sampled_n", 0.0)
+    if not count:
+        return None
+    a, g = sums["sampled_a"] / count, sums["sampled_g"] / count
+    own = sums["sampled_aa"] / count - a * a
+    theirs = sums["sampled_gg"] / count - g * g
+    along = sums["sampled_ag"] / count - a * g
+    if min(own, theirs) < _NIL:
+        return 0.0, 1.0
+    return along / (own * theirs) ** 0.5, along / own
+
+
+def _dot(one: Any, other: Any) -> Any:
+    return np.einsum("...c,...c->...", one, other)
+
+
+def _total(values: Any) -> float:
+    return float(values.sum(dtype=np.float64))
