@@ -12,6 +12,7 @@ import os
 from pathlib import Path
 
 from mav_pipeline.cli import load_config
+from mav_pipeline.quality.rule import TERMS, load_weights
 
 from .fit import fit, fitted_rows
 from .page import REPOSITORY, Page, write_page, write_weights
@@ -29,6 +30,9 @@ def main() -> None:
     given = arguments.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     known = sources(given.shared)
+    # A new term has no weight yet, and scoring needs one.
+    old = load_weights()
+    write_weights({term.name: old.get(term.name, 0.0) for term in TERMS})
     rows = measured(given.shared, given.work, given.processes)
     weights = fit(fitted_rows(rows, known))
     write_weights(weights)
