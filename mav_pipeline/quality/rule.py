@@ -57,6 +57,8 @@ TERMS = (
     Term("sampled_under", 1, 0.0, 2.0),
     Term("sampled_mismatch", 1, 0.0, 2.0),
     Term("sampled_blur", 1, 0.0, 2.0),
+    Term("sampled_detail", 1, 0.0, 2.0),
+    Term("sampled_smear", 1, 0.0, 2.0),
     Term("sampled_doubt", 1, 0.0, 2.0),
     Term("motion_flicker", 1, 0.0, 2.0),
 )

@@ -241,12 +241,18 @@ def _sampled(sums: dict[str, float]) -> dict[str, float | None]:
     """Scores of ``sampling``, all as a share of alpha: what an error is measured in."""
     parts = ("over", "under", "doubt")
     values = {f"sampled_{part}": _ratio(sums, f"sampled_{part}", "sampled_alpha") for part in parts}
-    zone, relation = _ratio(sums, "sampled_zone", "sampled_alpha"), sampling.relation(sums)
-    mismatch = blur = None
-    if zone is not None and relation is not None:
-        correlation, slope = relation
-        mismatch, blur = zone * (1 - correlation), zone * max(slope - 1, 0.0)
-    return {**values, "sampled_mismatch": mismatch, "sampled_blur": blur}
+    zone = _ratio(sums, "sampled_zone", "sampled_alpha")
+    for names, relation in (
+        (("sampled_mismatch", "sampled_blur"), sampling.relation(sums)),
+        (("sampled_detail", "sampled_smear"), sampling.step_relation(sums)),
+    ):
+        values |= dict.fromkeys(names)
+        if zone is not None and relation is not None:
+            correlation, slope = relation
+            values |= dict(
+                zip(names, (zone * (1 - correlation), zone * max(slope - 1, 0.0)), strict=True)
+            )
+    return values
 
 
 def _seam_ratio(

@@ -160,6 +160,12 @@ SCORES = (
         since=2,
     ),
     Score(
+        "sampled_detail",
+        "as sampled_mismatch, of what both change by from a pixel to the next: detail missed",
+        since=2,
+    ),
+    Score("sampled_smear", "as sampled_blur, of the same changes: detail blurred", since=2),
+    Score(
         "sampled_doubt",
         "spread of the alpha that single colours give, where the mask is sure, over the zone / "
         "alpha",

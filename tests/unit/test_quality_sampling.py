@@ -13,7 +13,7 @@ from mav_pipeline.quality import Scorer, sampling
 from mav_pipeline.schema import AlphaFrame, Frame, Mask, Seams
 
 H, W = 160, 200
-NAMES = ("over", "under", "mismatch", "blur", "doubt")
+NAMES = ("over", "under", "mismatch", "blur", "detail", "smear")
 
 
 def mesh() -> tuple[Frame, AlphaFrame]:
@@ -122,3 +122,18 @@ def test_what_has_no_contrast_is_no_match(level: int) -> None:
     found = scores(np.full_like(TRUTH, level))
     assert all(np.isfinite(value) for value in found.values())
     assert found["sampled_mismatch"] > 0.5
+
+
+@pytest.mark.parametrize(
+    ("score", "alphas"),
+    [
+        ("sampled_smear", [cv2.GaussianBlur(TRUTH, (0, 0), sigma) for sigma in (0.1, 1, 2)]),
+        ("sampled_over", [cv2.dilate(TRUTH, np.ones((n, n), np.uint8)) for n in (1, 3, 5)]),
+        ("sampled_under", [cv2.erode(TRUTH, np.ones((n, n), np.uint8)) for n in (1, 2, 3)]),
+        ("sampled_detail", [np.roll(TRUTH, by, axis=1) for by in (0, 1, 2)]),
+        ("sampled_mismatch", [np.roll(TRUTH, by, axis=1) for by in (0, 1, 2)]),
+    ],
+)
+def test_each_score_grows_with_its_damage(score: str, alphas: list[AlphaFrame]) -> None:
+    found = [scores(alpha)[score] for alpha in alphas]
+    assert found[0] < found[1] < found[2], found
