@@ -26,8 +26,10 @@ Floats = NDArray[np.float32]
 Places = NDArray[np.int64]  # (n,) pixels in row-major order
 
 POINTS = 500  # of a look: three times as many rank mattes no better
+_POINT_EACH = 5  # pixels of the zone, so that a small object costs what it costs to be matted
+_LEAST_POINTS = 100
 _NEAREST = 6  # samples of each side: 36 pairs a point
-_SAMPLES = 2500  # of each side that are searched for the nearest
+_SAMPLES = 1500  # of each side that are searched for the nearest
 _REACH, _REACH_PX = (
     0.04,
     (3, 12),
@@ -107,7 +109,8 @@ def measure(seen: Patch, seed: int) -> dict[str, float]:
         return {}
     zone, half = _zone(seen)
     object_at, ground_at = _samples(seen, zone, half, seed)
-    points = draw(zone, POINTS, seed)
+    pixels = int(np.count_nonzero(zone))
+    points = draw(zone, min(POINTS, max(_LEAST_POINTS, pixels // _POINT_EACH)), seed)
     if min(len(object_at), len(ground_at)) <= _NEAREST or not len(points):
         return {}
     found = explain(seen.rgb, points, object_at, ground_at)
@@ -115,7 +118,7 @@ def measure(seen: Patch, seed: int) -> dict[str, float]:
     alpha = levels[points]
     steps = levels[beside(points, seen.alpha.shape)] - alpha[:, None]
     sure = _far_from_edge(seen.bits).ravel()[points]
-    return _sums(alpha, steps, found, sure, float(np.count_nonzero(zone))) | {
+    return _sums(alpha, steps, found, sure, pixels) | {
         "sampled_alpha": max(_total(seen.alpha) / 255, 0.1 * _total(seen.bits))
     }
 
@@ -193,10 +196,16 @@ def _samples(seen: Patch, zone: Mask, half: int, seed: int) -> tuple[Places, Pla
     found = []
     for turn in (False, True):
         say, alone = (255 - part if turn else part for part in (both, mask))
-        tries = [_ridge(say) & near, _ridge(say), _ridge(alone), alone > 127]
-        enough = [part for part in tries if np.count_nonzero(part) > 2 * _NEAREST]
-        found.append(draw(enough[0] if enough else tries[-1], _SAMPLES, seed))
+        ridge = _ridge(say)
+        chosen = next(filter(_enough, (ridge & near, ridge)), None)
+        if chosen is None:  # the matte says nothing: the mask alone does
+            chosen = next(filter(_enough, (_ridge(alone),)), alone > 127)
+        found.append(draw(chosen, _SAMPLES, seed))
     return found[0], found[1]
+
+
+def _enough(where: Mask) -> bool:
+    return int(np.count_nonzero(where)) > 2 * _NEAREST
 
 
 def _ridge(say: Any) -> Mask:
