@@ -41,8 +41,7 @@ def fit(rows: Sequence[Row], order: float = ORDER, floor: float = FLOOR) -> dict
     unit = terms.mean(axis=0) + 1e-9
     scaled = terms / unit
 
-    def loss(logs: Floats) -> tuple[float, Floats]:
-        parts = np.exp(logs)
+    def loss(parts: Floats) -> tuple[float, Floats]:
         estimate = scaled @ parts + floor
         level = np.log(estimate)
         gap = level - aim
@@ -54,12 +53,12 @@ def fit(rows: Sequence[Row], order: float = ORDER, floor: float = FLOOR) -> dict
         pull = order * pair_share * short / bent / _SOFT
         np.add.at(slope, worse, -pull)
         np.add.at(slope, better, pull)
-        return float(value), (slope / estimate) @ scaled * parts
+        return float(value), (slope / estimate) @ scaled
 
-    start = np.full(len(TERMS), np.log(errors.mean() / len(TERMS)))
-    bounds = [(-20, 5)] * len(TERMS)
+    start = np.full(len(TERMS), errors.mean() / len(TERMS))
+    bounds = [(0, None)] * len(TERMS)
     found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds)
-    weights = np.exp(found.x) / unit
+    weights = found.x / unit
     return {t.name: round(float(w), _DIGITS) for t, w in zip(TERMS, weights, strict=True)}
 
 
