@@ -2,7 +2,7 @@
 
     S = sum over terms of weight x how far the score has gone wrong     error where there is a mask
     E = (1 - lost) S + lost                                             estimated error
-    quality = 1 / (1 + E / HALF)
+    quality = 1 / (1 + (E / HALF)^2)
 
 E estimates sum |alpha - truth| / sum truth. Weights are not negative, so that no term can make up
 for another, and were fitted to rendered clips whose truth is known, with faithful masks and poor
@@ -16,7 +16,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 
-HALF = 0.1  # the estimated error at which quality is one half: where a matte begins to look wrong
+#: The estimated error at which quality is one half. The truth itself is taken for wrong by .02 to .1,
+#: where scores see little of fine structure; with the square it keeps a quality of about .9.
+HALF = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,4 +98,4 @@ def quality(scores: Mapping[str, float | None]) -> float:
 
 def quality_of(error: float) -> float:
     """What an estimated error is as a quality."""
-    return 1 / (1 + error / HALF)
+    return 1 / (1 + (error / HALF) ** 2)

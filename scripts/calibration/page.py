@@ -32,6 +32,7 @@ PAGE = REPOSITORY / "docs" / "quality.md"
 PICTURES = REPOSITORY / "docs" / "quality"
 #: Between these qualities errors are told in quantiles.
 EDGES = (0.0, 0.2, 0.4, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 1.0)
+CHOICES = (0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9)  # of a least quality, to be told of
 #: An error beyond which a matte is lost, whatever its object.
 _LOST = 0.5
 
@@ -105,6 +106,7 @@ def _made(page: Page) -> dict[str, str]:
         "bars": _bars(unseen),
         "damages": _damages(unseen),
         "gate": _gate(shipped, gate),
+        "choices": _choices(shipped),
         "gate_words": _gate_words(gate),
         "gates": _gates(shipped, page.gates),
         "metrics": metrics(),
@@ -216,6 +218,22 @@ def _gate(judged: Judged, gate: Gate) -> str:
     ]
     lines.append(("all", f"{gate.cost:.1%}", f"{gate.found:.0%}"))
     return _table(("source", "true mattes lost", "bad mattes found"), lines)
+
+
+def _choices(judged: Judged) -> str:
+    faithful = judged.where(mask="faithful")
+    coarse = judged.of([row.mask != "faithful" for row in judged.rows])
+    lines = []
+    for least in CHOICES:
+        cost, name = max((cost, name) for name, cost, _ in by_source(judged, least))
+        shares = [share for part in (faithful, coarse) for share in part.lost_and_found(least)]
+        kept = judged.error[judged.quality >= least]
+        cells = (*(f"{share:.0%}" for share in shares), f"{name}: {cost:.0%}")
+        lines.append((f"{least:g}", *cells, f"{kept.mean():.3f}"))
+    kinds = [
+        f"{what}, {mask}" for mask in ("faithful", "coarse") for what in ("true lost", "bad found")
+    ]
+    return _table(("min_quality", *kinds, "most lost", "mean error of the rest"), lines)
 
 
 def _gate_words(gate: Gate) -> str:
