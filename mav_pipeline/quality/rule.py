@@ -16,8 +16,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 
-#: The estimated error at which quality is one half. The truth itself is taken for wrong by .02 to .1,
-#: where scores see little of fine structure; with the square it keeps a quality of about .9.
+#: The estimated error at which quality is one half. The truth itself is taken for wrong by .02 to
+#: .1, where scores see little of fine structure; with the square it keeps a quality of about .9.
 HALF = 0.25
 
 

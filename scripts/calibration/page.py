@@ -108,6 +108,7 @@ def _made(page: Page) -> dict[str, str]:
         "gate": _gate(shipped, gate),
         "choices": _choices(shipped),
         "gate_words": _gate_words(gate),
+        "gate_faithful": _gate_words(best_gate(shipped.where(mask="faithful"))),
         "gates": _gates(shipped, page.gates),
         "metrics": metrics(),
     }
@@ -237,13 +238,11 @@ def _choices(judged: Judged) -> str:
 
 
 def _gate_words(gate: Gate) -> str:
-    most = (
-        f"The greatest least quality that costs no source more than {COST:.0%} of its true mattes"
-    )
-    found = f"{most} is **{gate.least:g}**: it finds {gate.found:.0%} of the bad ones"
+    most = f"The strictest `min_quality` that costs no source over {COST:.0%} of its true mattes"
+    found = f"{most}\nis **{gate.least:g}**: it finds {gate.found:.0%} of the bad ones"
     if gate.worth:
-        return f"{found}, at least the {FOUND:.0%} that a default must find."
-    return f"{found}, less than the {FOUND:.0%} that a default must find: there is no such gate."
+        return f"{found}, and a default must find {FOUND:.0%}."
+    return f"{found}. A default must find {FOUND:.0%}: there is\nno such gate, and none is on."
 
 
 def _gates(judged: Judged, gates: QualityConfig) -> str:

@@ -18,6 +18,7 @@ from mav_pipeline.media.masks import encode_rle
 from mav_pipeline.quality import LostFrames
 from mav_pipeline.quality.gaps import Gap, find_gaps
 from mav_pipeline.quality.likeness import appearance, find, middle
+from mav_pipeline.quality.rule import quality_of
 from mav_pipeline.schema import Frame, Mask, Masklet
 from mav_pipeline.schema.version import FORMER_DEFAULTS
 from tests.fakes import build_set, encode_mp4, sav_json, write
@@ -232,7 +233,7 @@ def test_a_masklet_that_was_lost_is_rejected_and_says_on_how_many_frames(tmp_pat
     assert (row["status"], row["reasons"]) == ("rejected", ["lost_frames"])
     assert (row["lost_frames"], row["lost_share"]) == (5, round(5 / 12, 6))
     assert row["visible_frames"] == 7
-    assert row["quality"] < 0.1 / (0.1 + 5 / 12), "what is lost is wrong by all of its alpha"
+    assert row["quality"] < quality_of(5 / 12), "what is lost is wrong by all of its alpha"
 
 
 def test_a_masklet_that_was_followed_throughout_has_lost_nothing(tmp_path: Path) -> None:
