@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 import pytest
 
 from mav_pipeline.matting import closed_form
 from mav_pipeline.matting.blocks import BLOCK
-from mav_pipeline.matting.closed_form import ClosedFormBackend, make_trimap
+from mav_pipeline.matting.closed_form import ClosedFormBackend
+from mav_pipeline.matting.sampling import evidence
+from mav_pipeline.matting.trimap import make_trimap, thinness
 from mav_pipeline.media.masks import encode_rle
 from mav_pipeline.schema import Clip, LoadedClip, Masklet, Matte, Seams, WorkingSize
 from mav_pipeline.schema.interfaces import MattingBackend
@@ -108,7 +111,59 @@ def test_the_band_lies_on_both_sides_of_the_edge() -> None:
     mask[:, 20:] = True
     trimap = make_trimap(mask, 4.0)
     np.testing.assert_array_equal(np.flatnonzero(trimap.unknown[9]), np.arange(16, 24))
-    np.testing.assert_allclose(trimap.prior[9, 15:25], np.r_[0, np.arange(0.5, 8) / 8, 1])
+    np.testing.assert_allclose(trimap.prior[9, 15:25], np.r_[[0] * 4, 1 / 3, 2 / 3, [1] * 4])
+
+
+def _wires(shape: tuple[int, int]) -> np.ndarray:
+    """Alpha of a net of wires of 3 px, 14 px apart, their edges softened as a lens does."""
+    net = np.zeros(shape, np.float32)
+    for line in range(6, min(shape), 14):
+        net[line : line + 3] = net[:, line : line + 3] = 1
+    return np.asarray(cv2.GaussianBlur(net, (0, 0), 0.7), dtype=np.float64)
+
+
+def test_wires_do_not_turn_into_fog() -> None:
+    truth = _wires((HEIGHT, WIDTH))
+    mask = truth > 0.5
+    assert _mad(_alpha(_composite(truth), mask), truth) < 0.25 * _mad(mask * 255.0, truth)
+
+
+def test_thin_is_what_wires_and_narrow_gaps_are() -> None:
+    mask = np.zeros((80, 120), np.bool_)
+    mask[10:70, 10:70] = True
+    mask[39:41, 70:110] = True
+    thin = thinness(mask)
+    assert thin[40, 95] > 0.25
+    assert thin[40, 30] == thin[10, 40] == 0  # an inside, a straight edge
+    np.testing.assert_allclose(thinness(~mask), thin, atol=1e-6)  # a gap as a wire
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.3, 0.5, 1.0])
+def test_colours_nearby_say_what_alpha_is(alpha: float) -> None:
+    mask = np.zeros((40, 40), np.bool_)
+    mask[:, 20:] = True
+    image = np.where(mask[..., None], [230, 120, 20], [20, 60, 200]).astype(np.float64)
+    image[:, 19:21] = alpha * image[0, 39] + (1 - alpha) * image[0, 0]
+    trimap = make_trimap(mask, 4.0)
+    found = evidence(np.rint(image).astype(np.uint8), trimap)
+    assert found is not None
+    mixed = np.zeros_like(mask)
+    mixed[:, 19:21] = True
+    at = mixed[trimap.unknown]
+    np.testing.assert_allclose(found.alpha[at], alpha, atol=0.02)
+    assert found.trust[at].min() > 0.5
+
+
+def test_colours_are_not_trusted_where_object_and_ground_look_alike() -> None:
+    mask = _soft_disk() > 0.5
+    found = evidence(np.full((HEIGHT, WIDTH, 3), 90, np.uint8), make_trimap(mask, 4.0))
+    assert found is not None
+    assert found.trust.max() < 0.1
+
+
+def test_a_side_that_is_not_in_sight_gives_no_evidence() -> None:
+    trimap = make_trimap(np.ones((20, 20), np.bool_), 4.0)
+    assert evidence(np.zeros((20, 20, 3), np.uint8), trimap) is None
 
 
 def test_the_band_grows_with_the_object_within_its_bounds() -> None:
