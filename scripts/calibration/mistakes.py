@@ -1,4 +1,4 @@
-"""Pictures of the mattes whose error the quality gets most wrong."""
+"""Pictures of what the quality gets most wrong, and of fine structure as it comes out."""
 
 from __future__ import annotations
 
@@ -20,6 +20,9 @@ from .subjects import Subject
 
 _EACH = 4  # too high and too low, each of another source
 _CELL = (200, 150)  # width, height of a picture
+_LARGE = (300, 225)  # the same, where single wires and hairs are to be seen
+#: Sources whose mattes are shown as they come out.
+_FINE = ("mesh", "leaves", "hairs", "lace")
 _GAP = 4
 _QUALITY = 75  # of the JPEG
 
@@ -48,20 +51,33 @@ def worst(judged: Judged) -> list[Mistake]:
     return found
 
 
+def typical(judged: Judged) -> list[Row]:
+    """Of each source of fine structure, closed_form's matte of median error; faithful masks."""
+    plain = judged.where(base="closed_form", damage="none", mask="faithful")
+    found = (plain.where(source=name) for name in _FINE)
+    middle = ((one, np.argsort(one.error, kind="stable")[len(one.rows) // 2]) for one in found)
+    return [one.rows[index] for one, index in middle]
+
+
 def write_pictures(
-    judged: Judged, known: Mapping[str, Source], work: Path, path: Path
-) -> Sequence[Mistake]:
-    """A line of frame, mask, matte, truth and difference for each of the worst."""
-    mistakes = worst(judged)
-    lines = [_line(mistake.row, known[mistake.row.source], work) for mistake in mistakes]
-    space = np.full((_GAP, lines[0].shape[1], 3), 255, np.uint8)
-    board = np.vstack([part for line in lines for part in (line, space)])[:-_GAP]
-    bgr = cv2.cvtColor(board, cv2.COLOR_RGB2BGR)
-    cv2.imwrite(str(path), bgr, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
-    return mistakes
+    judged: Judged, known: Mapping[str, Source], work: Path, folder: Path
+) -> tuple[Sequence[Mistake], Sequence[Row]]:
+    """A line of frame, mask, matte, truth and difference for each of the worst, and the typical."""
+    mistakes, plain = worst(judged), typical(judged)
+    shown = (
+        ("mistakes.jpg", [mistake.row for mistake in mistakes], _CELL),
+        ("fine.jpg", plain, _LARGE),
+    )
+    for name, rows, cell in shown:
+        lines = [_line(row, known[row.source], work, cell) for row in rows]
+        space = np.full((_GAP, lines[0].shape[1], 3), 255, np.uint8)
+        board = np.vstack([part for line in lines for part in (line, space)])[:-_GAP]
+        bgr = cv2.cvtColor(board, cv2.COLOR_RGB2BGR)
+        cv2.imwrite(str(folder / name), bgr, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+    return mistakes, plain
 
 
-def _line(row: Row, source: Source, work: Path) -> NDArray[np.uint8]:
+def _line(row: Row, source: Source, work: Path, cell: tuple[int, int]) -> NDArray[np.uint8]:
     subject = _subject(row, source, work)
     wanted = (row.mask, row.base, row.damage, row.strength)
     found = next(
@@ -73,8 +89,8 @@ def _line(row: Row, source: Source, work: Path) -> NDArray[np.uint8]:
     mask = np.zeros_like(apart[at]) if rle is None else decode_rle(rle).astype(np.uint8) * 255
     planes = (mask, found.alpha[at], subject.truth[at], apart[at])
     pictures = [[*subject.loaded.frames][at], *(cv2.merge([plane] * 3) for plane in planes)]
-    space = np.full((_CELL[1], _GAP, 3), 255, np.uint8)
-    cells = [part for picture in pictures for part in (_cell(picture), space)]
+    space = np.full((cell[1], _GAP, 3), 255, np.uint8)
+    cells = [part for picture in pictures for part in (_cell(picture, cell), space)]
     return np.hstack(cells[:-1])
 
 
@@ -82,13 +98,13 @@ def _subject(row: Row, source: Source, work: Path) -> Subject:
     return next(one for one in source.subjects(row.unit, work) if one.name == row.subject)
 
 
-def _cell(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _cell(picture: NDArray[np.uint8], cell: tuple[int, int]) -> NDArray[np.uint8]:
     height, width = picture.shape[:2]
-    scale = min(_CELL[0] / width, _CELL[1] / height)
+    scale = min(cell[0] / width, cell[1] / height)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     way = cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST
     small = cv2.resize(picture, size, interpolation=way)
-    found = np.full((_CELL[1], _CELL[0], 3), 96, np.uint8)
-    top, left = (_CELL[1] - size[1]) // 2, (_CELL[0] - size[0]) // 2
+    found = np.full((cell[1], cell[0], 3), 96, np.uint8)
+    top, left = (cell[1] - size[1]) // 2, (cell[0] - size[0]) // 2
     found[top : top + size[1], left : left + size[0]] = small
     return found

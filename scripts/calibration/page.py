@@ -78,9 +78,10 @@ def write_page(page: Page, work: Path) -> None:
     write_plots(page.unseen, EDGES, PICTURES)
     shown = [name for name, source in page.known.items() if source.shown]
     seen = page.unseen.of([row.source in shown for row in page.unseen.rows])
-    mistakes = write_pictures(seen, page.known, work, PICTURES / "mistakes.jpg")
+    mistakes, fine = write_pictures(seen, page.known, work, PICTURES)
     text = (Path(__file__).parent / "page.md").read_text(encoding="utf-8")
-    for name, part in (_made(page) | {"mistakes": _mistakes(mistakes)}).items():
+    parts = {"mistakes": _mistakes(mistakes), "fine": _fine(page, fine)}
+    for name, part in (_made(page) | parts).items():
         text = text.replace("{" + name + "}", part)
     PAGE.write_text(text, encoding="utf-8")
 
@@ -256,6 +257,18 @@ def _gates(judged: Judged, gates: QualityConfig) -> str:
         lines.append((name, *(f"{hit[kind].mean():.1%}" for kind in kinds)))
     head = ("gate", "of true mattes", "of bad mattes", f"of mattes with error > {_LOST:g}")
     return _table(head, lines)
+
+
+def _fine(page: Page, rows: Sequence[Row]) -> str:
+    """Errors of the mattes shown, and of their masks."""
+
+    def of_mask(row: Row) -> float:
+        wanted = (row.subject, row.mask, "mask", "none")
+        found = (r for r in page.rows if (r.subject, r.mask, r.base, r.damage) == wanted)
+        return next(found).error
+
+    lines = [(row.source, f"{of_mask(row):.3f}", f"{row.error:.3f}") for row in rows]
+    return _table(("kind", "error of the mask", "of closed_form"), lines)
 
 
 def _mistakes(mistakes: Sequence[Mistake]) -> str:

@@ -26,7 +26,7 @@ from scripts.calibration.damages import FIT, JUDGE, Case
 from scripts.calibration.fit import fit, fitted_rows, left_out
 from scripts.calibration.gate import best_gate, by_source
 from scripts.calibration.judge import Judged, auc, estimated
-from scripts.calibration.mistakes import worst
+from scripts.calibration.mistakes import typical, worst
 from scripts.calibration.sources import Source, sources
 from scripts.calibration.subjects import Subject, cut_out, nearer
 
@@ -326,3 +326,15 @@ def test_the_worst_mistakes_are_of_both_kinds_and_of_other_sources() -> None:
     made = [a_row(source="aabbcc"[n], error=e) for n, e in enumerate(errors)]
     found = worst(Judged(made, np.array(estimates), limit=0.1))
     assert [m.row.error for m in found] == [0.5, 0.3, 0.01]
+
+
+def test_fine_structure_is_shown_as_it_typically_comes_out() -> None:
+    made = [
+        a_row(source=source, base="closed_form", damage="none", mask="faithful", error=error)
+        for source in ("soft", "mesh", "leaves", "hairs", "lace")
+        for error in (0.3, 0.1, 0.2)
+    ]
+    made += [dataclasses.replace(row, mask="down8", error=0.15) for row in made]
+    found = typical(Judged(made, np.zeros(len(made)), limit=0.1))
+    assert [row.source for row in found] == ["mesh", "leaves", "hairs", "lace"]
+    assert {(row.error, row.mask) for row in found} == {(0.2, "faithful")}
