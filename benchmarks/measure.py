@@ -86,7 +86,7 @@ def build_rate(
     shutil.rmtree(str(settings.output.root), ignore_errors=True)
     prepared = prepare(settings, writes=True)
     with contextlib.closing(pool_of(settings)) as pool:
-        begun = prepared.begin(pool.start())
+        begun = prepared.begin(pool.start(lambda: None))
         built, tasks = begun.built, [Task(shard) for shard in prepared.pending]
         pool.begin(begun.config, begun.stamp)
         start = time.perf_counter()
@@ -236,7 +236,7 @@ def peak(source: str, out: str, matting: str, *words: str) -> float:
     shutil.rmtree(out, ignore_errors=True)
     prepared = prepare(settings, writes=True)
     with contextlib.closing(LocalPool(prepared.config)) as pool:
-        begun = prepared.begin(pool.start())
+        begun = prepared.begin(pool.start(lambda: None))
         pool.begin(begun.config, begun.stamp)
         before = _high_water()
         tasks = [Task(spec) for spec in prepared.pending]

@@ -3,7 +3,8 @@
 ``--json`` prints the result, ``status --watch`` goes on until no shard is pending.
 
 Exit codes: 0 complete; 1 a bug, or a finding of ``verify``; 2 usage, config or preflight;
-3 failed shards, over the loss budget, not one sample, or nothing that ``evaluate`` could compare;
+3 failed or pending shards, over the loss budget, not one sample, nothing that ``evaluate`` could
+compare, or an unfinished set (``verify``);
 130 interrupted and resumable.
 """
 
@@ -216,7 +217,12 @@ def _verify(config: RunConfig) -> Result:
         _log.warning("%s: stray%s", path, ", removed" if path in result.removed else "")
     decoded = {"decoded": f"{result.samples} samples"} if config.verify.deep else {}
     _show({"shards": dict(result.shards), **decoded})
-    return OK if result.ok else BUG_OR_FINDING, result.to_json()
+    if not result.ok:
+        return BUG_OR_FINDING, result.to_json()
+    if not result.is_finished:
+        _log.error("the set is not finished: `mav build` goes on with it, `mav status` shows it")
+        return INCOMPLETE, result.to_json()
+    return OK, result.to_json()
 
 
 def _report(config: RunConfig) -> Result:

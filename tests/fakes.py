@@ -70,7 +70,7 @@ from mav_pipeline.schema.errors import ShardError
 from mav_pipeline.schema.interfaces import Discovery, MattingBackend, Sizing, Source
 from mav_pipeline.schema.reasons import Reason
 from mav_pipeline.sources.registry import SOURCES, open_source
-from mav_pipeline.storage import LocalStorage, open_output
+from mav_pipeline.storage import LocalStorage, Storage, open_output
 
 HEIGHT, WIDTH, STEP = 48, 64, 4
 NATIVE = SizeRule(mode="native", max_pixels=1, width=1, height=1)
@@ -407,16 +407,21 @@ class FakePool:
     Args:
         script: what comes of a shard's attempts, in turn; a receipt where it says nothing more.
         room: tasks at a time.
+        output: where receipts go; None where they are to be seen nowhere.
     """
 
     def __init__(
-        self, script: Mapping[str, Sequence[ShardError]] | None = None, *, room: int = 2
+        self,
+        script: Mapping[str, Sequence[ShardError]] | None = None,
+        *,
+        room: int = 2,
+        output: Storage | None = None,
     ) -> None:
-        self._script, self._room = script or {}, room
+        self._script, self._room, self.output = script or {}, room, output
         self._running: deque[Task] = deque()
         self.attempts: list[tuple[str, int]] = []
 
-    def start(self) -> BackendFacts:
+    def start(self, check: Callable[[], None]) -> BackendFacts:
         return BackendFacts()
 
     def begin(self, config: RunConfig, stamp: Stamp) -> None: ...
@@ -435,8 +440,13 @@ class FakePool:
         task = self._running.popleft()
         endings = self._script.get(task.spec.name, ())
         failed = task.attempt <= len(endings)
-        result = endings[task.attempt - 1] if failed else receipt(task.spec.name)
-        return [Outcome(task, result)]
+        if failed:
+            return [Outcome(task, endings[task.attempt - 1])]
+        published = receipt(task.spec.name)
+        if self.output is not None:
+            data = json.dumps(published.to_json()).encode()
+            self.output.put(layout.receipt(task.spec.name), data)
+        return [Outcome(task, published)]
 
     def state(self) -> PoolState:
         return PoolState(Progress(), working=1)

@@ -17,6 +17,7 @@ from mav_pipeline.dataset.croissant import croissant
 from mav_pipeline.dataset.manifest import decode_rows, merge
 from mav_pipeline.dataset.receipts import sweep
 from mav_pipeline.schema import ShardReceipt
+from mav_pipeline.schema.errors import OutputError
 from mav_pipeline.storage import read_many
 
 
@@ -56,14 +57,22 @@ def finalize(built: BuiltSet) -> None:
     """Sweeps strays and writes the rows, the list of shards, the card, Croissant and the index.
 
     The index comes last: ``is_final`` goes by it.
+
+    Raises:
+        OutputError: shards are pending: neither published nor given up.
     """
     storage, receipts = built.storage, built.receipts()
+    report = built.report(wall_s=0.0)
+    if pending := report.shards["pending"]:
+        raise OutputError(
+            f"{pending} of {report.shards['planned']} shards in {storage} are pending, so nothing "
+            "that describes the whole set is written; `mav build` builds them"
+        )
     manifests = [layout.data(receipt.manifest.name) for receipt in receipts.values()]
     tars = [layout.data(receipt.tar.name) for receipt in receipts.values()]
     sweep(storage, {*manifests, *tars})
     manifest = merge(read_many(storage, manifests), built.format)
     index = _index(built, receipts)
-    report = built.report(wall_s=0.0)
     samples = sum(receipt.clips["samples"] for receipt in receipts.values())
     storage.put(layout.MANIFEST, manifest)
     listed = "".join(f"{tar}\n" for tar in listed_tars(receipts.values()))

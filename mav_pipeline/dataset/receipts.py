@@ -10,7 +10,8 @@ pointer: whoever created it has published the shard.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+import time
+from collections.abc import Callable, Collection
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from mav_pipeline.dataset import layout
 from mav_pipeline.schema import ShardFailure, ShardReceipt
 from mav_pipeline.schema.errors import TransientError
 from mav_pipeline.storage import Entry, Storage, is_temporary
+
+_SEEN_LATE_S = (0.0, 0.3, 1.0, 3.0)  # a network file system may show a file some seconds late
 
 
 def commit(
@@ -69,6 +72,31 @@ def read_receipt(storage: Storage, shard: str) -> ShardReceipt | None:
         return decode_receipt(shard, storage.read(layout.receipt(shard)))
     except FileNotFoundError:
         return None
+
+
+def confirm(
+    storage: Storage, receipt: ShardReceipt, sleep: Callable[[float], None] = time.sleep
+) -> None:
+    """Looks whether a receipt that a worker has told of is to be seen from here.
+
+    Raises:
+        TransientError: it is not, nor after some seconds: the worker writes to another place.
+        OSError: the storage failed.
+    """
+    for wait_s in _SEEN_LATE_S:
+        sleep(wait_s)
+        try:
+            found = read_receipt(storage, receipt.shard)
+        except ValueError:  # its answer is the same as that of none
+            continue
+        if found is not None and found.fingerprint == receipt.fingerprint:
+            return
+    host = receipt.worker.get("host", "a worker")
+    raise TransientError(
+        f"{host} has published {receipt.shard}, but {layout.receipt(receipt.shard)} cannot be read "
+        f"back from {storage} here: that is not one place for both; mount one file system at this "
+        "path on every node, or name s3://bucket/prefix"
+    )
 
 
 def decode_receipt(shard: str, data: bytes) -> ShardReceipt:

@@ -39,12 +39,14 @@ class Verification:
 
     Attributes:
         shards: planned, published, and how many of those are whole.
+        is_finished: every shard is published and the last step of a build has been done.
         samples, alphas: decoded, with ``deep``.
         strays: unreferenced files of our form, unfinished uploads, files no build ever writes.
         removed: strays that ``clean`` removed.
     """
 
     shards: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_SHARDS, 0))
+    is_finished: bool = False
     samples: int = 0
     alphas: int = 0
     findings: list[Finding] = field(default_factory=list)
@@ -56,11 +58,13 @@ class Verification:
         return not self.findings and set(self.strays) <= set(self.removed)
 
     def to_json(self) -> dict[str, Any]:
-        return {"ok": self.ok, **asdict(self)}
+        values = asdict(self)
+        state = "complete" if values.pop("is_finished") else "incomplete"
+        return {"ok": self.ok, "state": state, **values}
 
 
 def verify(storage: Storage, config: VerifyConfig) -> Verification:
-    """Checks a set; a build in progress is not wrong, only unfinished.
+    """Checks a set; one that is being built is not wrong, only unfinished.
 
     ``clean`` removes unreferenced files of our form, so not while a build runs.
 
@@ -86,6 +90,8 @@ def verify(storage: Storage, config: VerifyConfig) -> Verification:
         result.findings += found
         result.shards["whole"] += not found
     result.findings += _final(built)
+    whole = result.shards["published"] == result.shards["planned"]
+    result.is_finished = whole and storage.exists(layout.INDEX)
     _strays(storage, named, config.clean, result)
     return result
 

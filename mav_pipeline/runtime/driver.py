@@ -13,11 +13,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from types import FrameType
+from typing import Any
 
 from mav_pipeline.config import RunConfig
 from mav_pipeline.dataset.built import BuiltSet
 from mav_pipeline.dataset.final import finalize, is_final
-from mav_pipeline.dataset.receipts import forget_failure, record_failure
+from mav_pipeline.dataset.receipts import confirm, forget_failure, record_failure
 from mav_pipeline.planning.begin import Prepared
 from mav_pipeline.planning.preflight import prepare
 from mav_pipeline.report import write_report
@@ -55,13 +56,13 @@ def build(config: RunConfig) -> RunReport:
 
 def _built(prepared: Prepared, config: RunConfig) -> RunReport:
     start, frames = time.monotonic(), 0
-    with _stop_on_signals() as (stop, listen):
+    with _stop_on_signals() as (stop, check):
         if not prepared.pending:
             built = prepared.begin().built
         else:
             with contextlib.closing(open_pool(prepared.config)) as pool:
-                facts = pool.start()
-                listen()  # ray.init has put its own handlers in their place
+                facts = pool.start(check)
+                check()
                 begun = prepared.begin(facts)
                 built = begun.built
                 pool.begin(begun.config, begun.stamp)
@@ -71,7 +72,9 @@ def _built(prepared: Prepared, config: RunConfig) -> RunReport:
                 with open_display(title, config.runtime.progress_s) as show:
                     shows = [show, *_telemetry(config, begun.stamp.fingerprint)]
                     frames = run_shards(pool, tasks, built, config, stop, shows)
-        if prepared.pending or not is_final(built, report=config.report.enabled):
+        if not built.report().shards["pending"] and (
+            prepared.pending or not is_final(built, report=config.report.enabled)
+        ):
             if config.report.enabled:
                 write_report(built, replace(config.report, gate=None))  # gates are of finished sets
             finalize(built)
@@ -129,6 +132,7 @@ def run_shards(
         for outcome in pool.wait(_TICK_S):
             task, result = outcome.task, outcome.result
             if isinstance(result, ShardReceipt):
+                confirm(built.storage, result)
                 queue.published(task)
                 frames += result.frames
                 tally.published(result)
@@ -167,7 +171,9 @@ def _record(storage: Storage, failure: ShardFailure) -> None:
 
 @contextlib.contextmanager
 def _stop_on_signals() -> Iterator[tuple[threading.Event, Callable[[], None]]]:
-    """An event that SIGINT and SIGTERM set, and what makes it listen to them (again).
+    """An event that SIGINT and SIGTERM set, and a check that raises Interrupted once it is.
+
+    The check also takes the signals back from who has put other handlers in place, as Ray does.
 
     A second signal acts as if we were not here.
     """
@@ -177,17 +183,18 @@ def _stop_on_signals() -> Iterator[tuple[threading.Event, Callable[[], None]]]:
         stop.set()
         signal.signal(number, signal.SIG_DFL)
 
-    def listen() -> None:
+    def check() -> None:
+        if stop.is_set():
+            raise Interrupted("stopped by a signal; the same command goes on from here")
         for number in before:
             signal.signal(number, handle)
 
-    if threading.current_thread() is not threading.main_thread():
-        yield stop, lambda: None
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    listen()
+    before: dict[signal.Signals, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    check()
     try:
-        yield stop, listen
+        yield stop, check
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

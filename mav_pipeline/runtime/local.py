@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from mav_pipeline.config import RunConfig
@@ -24,7 +25,7 @@ class LocalPool:
         self._pool = ThreadPoolExecutor(_IN_FLIGHT, thread_name_prefix="mav-build")
         self._running: dict[Future[ShardReceipt], Task] = {}
 
-    def start(self) -> BackendFacts:
+    def start(self, check: Callable[[], None]) -> BackendFacts:
         return self._builder.setup()
 
     def begin(self, config: RunConfig, stamp: Stamp) -> None:

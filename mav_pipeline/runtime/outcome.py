@@ -22,6 +22,11 @@ def shortcoming(report: RunReport, config: RunConfig) -> str | None:
     Args:
         report: of the set as it stands now.
     """
+    if pending := report.shards.get("pending"):
+        return (
+            f"{pending} of {report.shards['planned']} shards are neither published nor given up, "
+            "so nothing that describes the whole set was written; run again"
+        )
     if report.state != "complete":
         return f"some shards failed: see {layout.FAILURES}/ in {config.output.root}; run again"
     if has_no_sample(report, config):

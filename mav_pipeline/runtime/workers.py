@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -44,8 +45,11 @@ class PoolState:
 class WorkerPool(Protocol):
     """Builds shards, a bounded number at a time."""
 
-    def start(self) -> BackendFacts:
+    def start(self, check: Callable[[], None]) -> BackendFacts:
         """Gets at least one worker ready, its backend set up; tells what came of that.
+
+        Args:
+            check: called now and then while it waits; raises where it shall not wait any more.
 
         Raises:
             SetupError: the backend or the cluster cannot do what the config asks.

@@ -70,11 +70,15 @@ class S3Storage:
     # reading
 
     def entries(self, folder: str = "") -> Iterator[Entry]:
-        prefix = self._prefix + (f"{folder}/" if folder else "")
+        yield from self._listed(f"{folder}/" if folder else "")
+
+    def _listed(self, beginning: str) -> Iterator[Entry]:
+        """All objects whose name begins so."""
+        prefix = self._prefix + beginning
         pages = self._client.get_paginator("list_objects_v2").paginate(
             Bucket=self._bucket, Prefix=prefix
         )
-        with self._errors(folder or "."):
+        with self._errors(beginning or "."):
             for page in pages:
                 for found in page.get("Contents", ()):
                     name = found["Key"].removeprefix(self._prefix)
@@ -183,6 +187,8 @@ class S3Storage:
                     self._refuse("overwrites an object in spite of IfNoneMatch")
                 if self.swap(name, b"2", b"3") or not self.swap(name, b"1", b"3"):
                     self._refuse("does not swap an object")
+                if name not in [entry.name for entry in self._listed(name)]:
+                    self._refuse_key()
                 if self._put_if(name, b"4", IfMatch='"00000000000000000000000000000000"'):
                     self._refuse("overwrites an object in spite of IfMatch")
             finally:
@@ -197,6 +203,12 @@ class S3Storage:
         raise OutputError(
             f"output.root={self}: the server {what}, so two builders could both publish a shard; "
             "use AWS, or a server that keeps conditional writes"
+        )
+
+    def _refuse_key(self) -> None:
+        raise OutputError(
+            f"output.root={self}: what is written there is not listed under that name, so the "
+            "server stores it under another key; write the prefix without // and without . or .."
         )
 
     def _errors(self, name: str) -> contextlib.AbstractContextManager[None]:

@@ -159,7 +159,7 @@ def test_a_polite_signal_ends_with_130_and_leaves_no_litter(
     assert code == 130
     if runtime == "local":  # an actor is killed with what it has in hand
         assert not list(trial.root.glob("shards/.*.tmp"))
-        assert mav("verify", f"output.root={trial.root}").code == 0
+        assert mav("verify", f"output.root={trial.root}").code == 3, "whole, but unfinished"
     assert trial.report().state == "incomplete"
     trial.ends_well()
 

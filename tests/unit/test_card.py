@@ -23,7 +23,9 @@ from mav_pipeline.dataset.columns import MEANINGS
 from mav_pipeline.dataset.croissant import croissant
 from mav_pipeline.dataset.final import finalize
 from mav_pipeline.dataset.manifest import SCHEMA, decode_rows
+from mav_pipeline.dataset.receipts import record_failure
 from mav_pipeline.matting.registry import BACKENDS
+from mav_pipeline.schema import ShardFailure
 from mav_pipeline.storage import LocalStorage
 from tests.fakes import build_set, config
 
@@ -277,6 +279,8 @@ def test_croissant_is_dated_by_the_last_receipt(small_set: Path) -> None:
 def test_nothing_published_has_no_version_and_no_date(small_set: Path) -> None:
     for path in (small_set / layout.SHARDS).glob("*.json"):
         path.unlink()
+        failure = ShardFailure(path.stem, "matting", "ValueError", "a bug", 3)
+        record_failure(LocalStorage(small_set), failure)
     finalize(BuiltSet.open(LocalStorage(small_set)))
     document = json.loads((small_set / layout.CROISSANT).read_text())
     assert not {"version", "datePublished"} & document.keys()

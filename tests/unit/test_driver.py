@@ -13,7 +13,7 @@ from mav_pipeline.runtime.driver import forget, run_shards
 from mav_pipeline.runtime.queue import Task
 from mav_pipeline.runtime.status.tally import View
 from mav_pipeline.schema import Plan, ShardSpec
-from mav_pipeline.schema.errors import Interrupted, ShardError
+from mav_pipeline.schema.errors import Interrupted, ShardError, TransientError
 from mav_pipeline.storage import LocalStorage
 from tests.fakes import FakePool, config
 
@@ -29,8 +29,11 @@ def run(
     *,
     attempts: int = 3,
     stop: threading.Event | None = None,
+    seen: bool = True,
 ) -> list[View]:
     views: list[View] = []
+    if seen:
+        pool.output = LocalStorage(root)
     run_shards(
         pool,
         [Task(shard) for shard in SHARDS],
@@ -102,7 +105,17 @@ def test_what_another_run_gave_up_is_pending_once_it_is_taken_up(tmp_path: Path)
     assert [*recorded(tmp_path)] == [NAMES[1]]
     forget(built, [Task(SHARDS[1])])
     assert recorded(tmp_path) == {}
-    assert built.report().shards["pending"] == 4
+    assert built.report().shards["pending"] == 1
+
+
+def test_a_receipt_that_cannot_be_read_back_stops_the_build(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mav_pipeline.dataset.receipts._SEEN_LATE_S", (0.0,))
+    pool = FakePool(room=1)
+    with pytest.raises(TransientError, match=r"mav-000000.json cannot be read back from .* here"):
+        run(pool, tmp_path, seen=False)
+    assert pool.attempts == [(NAMES[0], 1)], "it ends with the first one"
 
 
 def test_one_attempt_means_no_retry(tmp_path: Path) -> None:

@@ -14,7 +14,10 @@ from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.built import BuiltSet
 from mav_pipeline.dataset.final import finalize, is_final, is_indexed
 from mav_pipeline.dataset.manifest import decode_rows
+from mav_pipeline.dataset.receipts import record_failure
 from mav_pipeline.dataset.verify import verify
+from mav_pipeline.schema import ShardFailure
+from mav_pipeline.schema.errors import OutputError
 from mav_pipeline.storage import LocalStorage, temporary_name
 from tests.fakes import build_set, config, write
 
@@ -116,9 +119,19 @@ def test_the_index_of_a_set_of_format_1_may_list_empty_shards(small_set: Path) -
     assert is_indexed(opened(small_set))
 
 
-def test_an_unfinished_set_describes_what_is_published(small_set: Path) -> None:
+def test_a_set_with_a_failed_shard_describes_what_is_published(small_set: Path) -> None:
     (small_set / layout.receipt("mav-000001")).unlink()
+    failure = ShardFailure("mav-000001", "matting", "ValueError", "a bug", 3)
+    record_failure(LocalStorage(small_set), failure)
     finalize(opened(small_set))
     lines = (small_set / layout.SHARD_LIST).read_text().splitlines()
     assert [line[:17] for line in lines] == ["shards/mav-000000"]
     assert decode_rows((small_set / layout.MANIFEST).read_bytes()).num_rows == 5
+
+
+def test_nothing_final_is_written_over_pending_shards(small_set: Path) -> None:
+    (small_set / layout.receipt("mav-000001")).unlink()
+    before = contents(small_set)
+    with pytest.raises(OutputError, match=r"1 of 3 shards in .* are pending"):
+        finalize(opened(small_set))
+    assert contents(small_set) == before

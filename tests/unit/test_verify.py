@@ -54,7 +54,13 @@ def test_a_whole_set_has_no_findings(small_set: Path) -> None:
     assert found.shards == {"planned": 3, "published": 3, "whole": 3}
     assert (found.samples, found.alphas) == (3, 6)
     assert found.strays == []
-    assert found.to_json()["ok"] is True
+    assert (found.to_json()["ok"], found.to_json()["state"]) == (True, "complete")
+
+
+def test_a_set_without_its_last_step_is_unfinished(small_set: Path) -> None:
+    (small_set / layout.INDEX).unlink()
+    found = verified(small_set)
+    assert (found.ok, found.is_finished) == (True, False)
 
 
 def test_an_unfinished_build_is_not_wrong(small_set: Path) -> None:
@@ -63,6 +69,7 @@ def test_an_unfinished_build_is_not_wrong(small_set: Path) -> None:
     found = verified(small_set, deep=True)
     assert not found.findings
     assert found.shards == {"planned": 3, "published": 2, "whole": 2}
+    assert found.to_json()["state"] == "incomplete"
 
 
 def test_no_build_is_an_error(tmp_path: Path) -> None:

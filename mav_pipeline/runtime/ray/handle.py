@@ -11,6 +11,7 @@ import ray
 from ray.exceptions import ActorDiedError, RayError, RayTaskError
 
 from mav_pipeline.build.record import Progress
+from mav_pipeline.build.sight import Mark
 from mav_pipeline.runtime.queue import Task
 from mav_pipeline.runtime.ray.worker import Worker
 from mav_pipeline.schema import BackendFacts
@@ -22,10 +23,24 @@ CALLS = _IN_FLIGHT + 1  # and room for a look at its progress
 class Actor(Worker):
     """The worker as Ray sees it."""
 
-    def start(self) -> tuple[str, BackendFacts]:
-        """Sets up; returns the id of the node that it is on, and what came of the set-up."""
-        facts = self.setup()
-        return str(ray.get_runtime_context().get_node_id()), facts
+    def start(self, mark: Mark) -> Started:
+        """Sets up, and answers the driver's mark in the output. Raises SetupError."""
+        answered = self.answer(mark)  # first: weights may take minutes
+        return Started(str(ray.get_runtime_context().get_node_id()), self.setup(), answered)
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A worker that is ready.
+
+    Attributes:
+        node: Ray's id of the node that it is on.
+        mark: what it has left in the output, for the driver to find.
+    """
+
+    node: str
+    facts: BackendFacts
+    mark: Mark
 
 
 @dataclass(slots=True)

@@ -9,13 +9,12 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import ray
 from ray.exceptions import (
     ActorUnavailableError,
-    GetTimeoutError,
-    RayActorError,
     RayError,
     RayTaskError,
 )
@@ -23,17 +22,18 @@ from ray.exceptions import (
 from mav_pipeline.build.record import Progress
 from mav_pipeline.config import RunConfig
 from mav_pipeline.runtime.queue import Lost, Task
-from mav_pipeline.runtime.ray.handle import CALLS, Actor, WorkerHandle, cause_of, lost_with_node
-from mav_pipeline.runtime.ray.slots import Slots
+from mav_pipeline.runtime.ray.handle import WorkerHandle, cause_of, lost_with_node
+from mav_pipeline.runtime.ray.hired import Hired
+from mav_pipeline.runtime.ray.join import join
 from mav_pipeline.runtime.workers import Outcome, PoolState
 from mav_pipeline.schema import BackendFacts, ShardReceipt, Stamp
-from mav_pipeline.schema.errors import SetupError, ShardError
+from mav_pipeline.schema.errors import ShardError
 
 _log = logging.getLogger(__name__)
 
 _DOUBT_S = 120.0  # for Ray to notice that a node is gone: by default it takes half a minute
 _LOOK_S = 2.0  # between looks at the workers' progress: a call to each
-_FIT_S = 10.0  # how often the number of workers is fitted to what there is to do
+_SWAP_S = 10.0  # between workers that are let go for a fresh one
 
 
 class RayPool:
@@ -41,57 +41,25 @@ class RayPool:
 
     def __init__(self, config: RunConfig) -> None:
         self._config = config
-        self._facts: BackendFacts | None = None  # of the first worker; all others have the same
         self._stamp: Stamp | None = None
-        self._handles: list[WorkerHandle] = []
+        self._hired = Hired(config)
+        self._handles = self._hired.handles
         self._alone: deque[Task] = deque()  # these wait for a fresh process
-        self._gone = Progress()  # totals of workers that are no more
         self._ended: list[Outcome] = []
-        self._next_fit = self._next_swap = self._next_look = 0.0
-        self._joined, self._gpus = False, 0.0
-        self._slots = Slots(config)
+        self._next_swap = self._next_look = 0.0
+        self._joined = False
 
-    def start(self) -> BackendFacts:
-        runtime = self._config.runtime
-        if not ray.is_initialized():
-            try:
-                ray.init(
-                    # Without a word, Ray joins whatever cluster was started on this machine last.
-                    address="local" if self._slots.is_own else runtime.address,
-                    include_dashboard=False if self._slots.is_own else None,
-                    log_to_driver=False,
-                    logging_level=logging.WARNING,
-                )
-            except (RayError, ConnectionError, ValueError, RuntimeError) as error:
-                raise SetupError(
-                    f"runtime.address={runtime.address}: no Ray cluster answers ({error}); "
-                    "start one, or leave the key null to start one here"
-                ) from error
-            self._joined = True
-        _log.info("waiting for the first worker, of %s", self._slots.resources())
-        first = self._hire()
-        try:
-            first.node, self._facts = ray.get(first.starting, timeout=runtime.start_timeout_s)
-        except GetTimeoutError as error:
-            raise SetupError(
-                f"no worker came up within runtime.start_timeout_s={runtime.start_timeout_s}: the "
-                f"cluster has no free {self._slots.resources()}; lower runtime.gpus_per_worker or "
-                "matting.threads, or give the autoscaler more time"
-            ) from error
-        except RayTaskError as error:
-            raise cause_of(error) from error
-        except RayActorError as error:
-            raise SetupError(f"the first worker died while it started: {error}") from error
-        first.starting = None
-        assert self._facts is not None
-        return self._facts
+    def start(self, check: Callable[[], None]) -> BackendFacts:
+        self._joined = join(self._config.runtime, check)
+        return self._hired.first(check)
 
     def begin(self, config: RunConfig, stamp: Stamp) -> None:
-        self._config, self._stamp, self._slots = config, stamp, Slots(config)
+        self._config, self._stamp = config, stamp
+        self._hired.begin(config)
 
     def has_room(self, outstanding: int) -> bool:
-        self._fit(outstanding)
-        self._meet()
+        self._hired.fit(outstanding)
+        self._hired.meet()
         self._place_alone()
         return not self._alone and any(handle.has_room for handle in self._handles)
 
@@ -122,76 +90,18 @@ class RayPool:
         for handle in self._handles:
             handle.look(ask=ask)
         return PoolState(
-            totals=sum((handle.progress for handle in self._handles), self._gone),
-            working=self._working(),
-            starting=len(self._handles) - self._working(),
-            gpus=self._gpus,
+            totals=sum((handle.progress for handle in self._handles), self._hired.gone),
+            working=self._hired.working,
+            starting=len(self._handles) - self._hired.working,
+            gpus=self._hired.gpus,
         )
 
     def close(self) -> None:
-        for handle in self._handles:
-            ray.kill(handle.actor)
-        self._handles.clear()
+        self._hired.close()
         if self._joined:
             ray.shutdown()
 
     # workers
-
-    def _working(self) -> int:
-        return sum(handle.starting is None for handle in self._handles)
-
-    def _hire(self) -> WorkerHandle:
-        resources = self._slots.resources()
-        self._gpus = resources.get("num_gpus", 0.0)
-        actor: Any = (
-            ray.remote(Actor)
-            .options(max_concurrency=CALLS, max_restarts=0, **resources)
-            .remote(self._config)
-        )
-        handle = WorkerHandle(actor, actor.start.remote())
-        self._handles.append(handle)
-        return handle
-
-    def _fit(self, outstanding: int) -> None:
-        """Hires or lets go until there are as many workers as there is use for."""
-        if self._handles and time.monotonic() < self._next_fit:
-            return
-        self._next_fit = time.monotonic() + _FIT_S
-        wanted = max(1, min(self._slots.wanted(self._working()), outstanding))
-        while len(self._handles) < wanted:
-            self._hire()
-        spare = [
-            handle for handle in self._handles if handle.starting is not None or handle.is_idle
-        ]
-        for handle in spare[: len(self._handles) - wanted]:
-            self._let_go(handle)
-
-    def _meet(self) -> None:
-        """Takes in the workers that have started, and those that could not."""
-        waiting = {
-            handle.starting: handle for handle in self._handles if handle.starting is not None
-        }
-        if not waiting:
-            return
-        for ref in ray.wait(list(waiting), num_returns=len(waiting), timeout=0)[0]:
-            handle = waiting[ref]
-            try:
-                handle.node, facts = ray.get(ref)
-                handle.starting = None
-            except RayTaskError as error:  # this node is not what the first one was
-                _log.warning("a worker could not start: %s", cause_of(error))
-                self._let_go(handle)
-                continue
-            except RayError as error:
-                _log.warning("a worker died while it started: %s", type(error).__name__)
-                self._let_go(handle)
-                continue
-            if self._facts is not None and not self._facts.same_bytes(facts):
-                _log.warning(
-                    "a worker on node %s is let go: it has %s, the set is built with %s",
-                    *(handle.node, facts, self._facts),
-                )
-                self._let_go(handle)
 
     def _place_alone(self) -> None:
         """Gives a task that wants a process to itself a fresh one, if need be for an idle one."""
@@ -202,9 +112,9 @@ class RayPool:
                 task = self._alone.popleft()
                 self._give(handle, task, handle.actor.step.remote(task, self._stamp))
             elif time.monotonic() >= self._next_swap:
-                self._next_swap = time.monotonic() + _FIT_S
-                self._let_go(handle)
-                self._hire()
+                self._next_swap = time.monotonic() + _SWAP_S
+                self._hired.let_go(handle)
+                self._hired.hire()
 
     def _give(self, handle: WorkerHandle, task: Task, ref: Any) -> None:
         if not handle.tasks:
@@ -279,9 +189,4 @@ class RayPool:
         _log.warning("%s; %d shards go back into the queue", what, len(handle.tasks))
         lost = Lost(what, handle.clip, with_node)
         self._ended += [Outcome(task, lost) for task in handle.tasks.values()]
-        self._let_go(handle)
-
-    def _let_go(self, handle: WorkerHandle) -> None:
-        ray.kill(handle.actor)
-        self._handles.remove(handle)
-        self._gone += handle.left()
+        self._hired.let_go(handle)

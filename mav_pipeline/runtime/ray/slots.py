@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-
 import ray
 
 from mav_pipeline.config import RunConfig
 from mav_pipeline.matting.registry import BACKENDS
+from mav_pipeline.runtime.ray.join import address_of
 
 
 class Slots:
@@ -16,7 +15,7 @@ class Slots:
     def __init__(self, config: RunConfig) -> None:
         self._matting, self._runtime = config.matting, config.runtime
         #: A cluster of others may grow by what is asked of it; one that we start has what it has.
-        self.is_own = not (config.runtime.address or os.environ.get("RAY_ADDRESS"))
+        self.is_own = address_of(config.runtime) is None
 
     def resources(self) -> dict[str, float]:
         """Ray's options of one worker."""

@@ -7,17 +7,19 @@ from collections.abc import Generator
 from typing import cast
 
 from mav_pipeline.build.record import Progress
+from mav_pipeline.build.sight import Mark, answer
 from mav_pipeline.config import RunConfig
 from mav_pipeline.runtime.queue import Task
 from mav_pipeline.runtime.workers import open_builder
 from mav_pipeline.schema import BackendFacts, ShardReceipt, Stamp
+from mav_pipeline.storage import open_output
 
 
 class Worker:
     """What runs inside the actor; plain, so that it can be read and tested without Ray."""
 
     def __init__(self, config: RunConfig) -> None:
-        self._builder = open_builder(config)
+        self._builder, self._output = open_builder(config), open_output(config)
         self._lock = threading.Lock()
         self._facts: BackendFacts | None = None
         self._steps: Generator[str | None, None, ShardReceipt] | None = None
@@ -28,6 +30,10 @@ class Worker:
             if self._facts is None:
                 self._facts = self._builder.setup()
             return self._facts
+
+    def answer(self, mark: Mark) -> Mark:
+        """See ``build.sight``. Raises OutputError."""
+        return answer(self._output, mark)
 
     def build(self, task: Task, stamp: Stamp) -> ShardReceipt:
         """See ``ShardBuilder.build``; waits for ``setup``, which Ray may run at the same time."""

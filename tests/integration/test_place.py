@@ -1,0 +1,53 @@
+"""The output is not where the driver looks: found before the first clip, and nothing is written."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import seaweed
+
+from .console import fresh, mav
+from .head import ENV
+from .space import MOUNTS, head_in_space, may_mount
+
+ARGS = ("matting=binary", "output.clips_per_shard=2", "report.enabled=false")
+
+
+@pytest.fixture
+def mounted(tmp_path: Path) -> Iterator[Path]:
+    """A folder on a file system of its own, as a share that was mounted on one node alone."""
+    root = tmp_path / "share"
+    root.mkdir()
+    if not may_mount():
+        pytest.skip(MOUNTS)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(root)], check=True)
+    yield root
+    subprocess.run(["umount", "-l", str(root)], check=True)
+
+
+def test_an_output_that_is_not_mounted_on_the_workers(mounted: Path, corpus: Path) -> None:
+    root = mounted / "out"
+    words = (*ARGS, f"source.root={corpus / 'sav_train'}", f"output.root={root}")
+    with head_in_space([f"umount {mounted}"], cpus=1) as address:
+        done = fresh("build", *words, "runtime=ray", f"runtime.address={address}", env=ENV)
+    assert done.code == 2, done.stderr
+    assert f"output.root={root} on " in done.stderr
+    assert "mount one file system at this path on every node" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(root.iterdir()) == [], "nothing was written"
+
+
+def test_a_key_that_the_server_rewrites(server: seaweed.Server, corpus: Path) -> None:
+    client = server.client()
+    seaweed.make_bucket(client, "place")
+    root = "s3://place/a//b"
+    words = (*ARGS, f"source.root={corpus / 'sav_train'}", f"output.root={root}")
+    url = f"storage.endpoint_url={server.endpoint_url}"
+    done = mav("build", *words, url, env=seaweed.ENV)
+    assert done.code == 2, done.stderr
+    assert "stores it under another key" in done.stderr
+    assert not client.list_objects_v2(Bucket="place").get("Contents")
