@@ -10,7 +10,8 @@ import copy
 import functools
 import io
 import json
-from collections import deque
+import threading
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -38,7 +39,7 @@ from mav_pipeline.media.sizing import SizeRule, source_size
 from mav_pipeline.planning.plan import make_plan
 from mav_pipeline.planning.preflight import prepare
 from mav_pipeline.runtime.queue import Task
-from mav_pipeline.runtime.workers import Outcome, PoolState
+from mav_pipeline.runtime.workers import Outcome, PoolState, patient_output
 from mav_pipeline.schema import (
     FORMAT,
     STAGES,
@@ -70,7 +71,7 @@ from mav_pipeline.schema.errors import ShardError
 from mav_pipeline.schema.interfaces import Discovery, MattingBackend, Sizing, Source
 from mav_pipeline.schema.reasons import Reason
 from mav_pipeline.sources.registry import SOURCES, open_source
-from mav_pipeline.storage import LocalStorage, Storage, open_output
+from mav_pipeline.storage import LocalStorage, Output, Storage
 
 HEIGHT, WIDTH, STEP = 48, 64, 4
 NATIVE = SizeRule(mode="native", max_pixels=1, width=1, height=1)
@@ -419,6 +420,7 @@ class FakePool:
     ) -> None:
         self._script, self._room, self.output = script or {}, room, output
         self._running: deque[Task] = deque()
+        self._ended: Counter[str] = Counter()
         self.attempts: list[tuple[str, int]] = []
 
     def start(self, check: Callable[[], None]) -> BackendFacts:
@@ -439,9 +441,10 @@ class FakePool:
             return []
         task = self._running.popleft()
         endings = self._script.get(task.spec.name, ())
-        failed = task.attempt <= len(endings)
-        if failed:
-            return [Outcome(task, endings[task.attempt - 1])]
+        count = self._ended[task.spec.name]
+        self._ended[task.spec.name] += 1
+        if count < len(endings):
+            return [Outcome(task, endings[count])]
         published = receipt(task.spec.name)
         if self.output is not None:
             data = json.dumps(published.to_json()).encode()
@@ -452,6 +455,21 @@ class FakePool:
         return PoolState(Progress(), working=1)
 
     def close(self) -> None: ...
+
+
+class FakeStop(threading.Event):
+    """Waits no time at all, and remembers how long it was to wait: a clock that waiting moves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits: list[float] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waits.append(timeout or 0.0)
+        return self.is_set()
+
+    def now(self) -> float:
+        return sum(self.waits)
 
 
 # sets
@@ -480,14 +498,18 @@ STAMP = Stamp(FORMAT, "f" * 64)
 
 
 def open_builder(
-    run: RunConfig, *, backend: MattingBackend | None = None, source: Source | None = None
+    run: RunConfig,
+    *,
+    backend: MattingBackend | None = None,
+    source: Source | None = None,
+    output: Output | None = None,
 ) -> contextlib.closing[ShardBuilder]:
     """A shard builder over real files with a fake backend, closed at the end of a ``with``."""
     builder = ShardBuilder(
         config=run,
         source=source or open_source(run),
         backend=backend or FakeBackend(),
-        output=open_output(run),
+        output=output or patient_output(run),
         reasons=[
             Reason(slug, "backend", "a test's", "none") for slug in ("solver", "device", "test")
         ],

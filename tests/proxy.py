@@ -19,13 +19,19 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 
+#: What passes; a client with few retries gets through.
 KINDS = ("refuse", "lose_answer", "slow_down", "error", "cut", "delay")
 _BLOCK = 1 << 16
 _IN_A_ROW = 2  # faults of one and the same request, so that a client with few retries gets through
 _ANSWERS = {
     "slow_down": (503, "SlowDown", "Please reduce your request rate."),
     "error": (500, "InternalError", "We encountered an internal error. Please try again."),
+    "deny": (403, "AccessDenied", "Access Denied"),
+    "lack": (501, "NotImplemented", "A header or query you provided is not implemented."),
+    "garble": (400, "InvalidArgument", "x-amz-checksum-crc32 is not known here."),
 }
+#: What stays, of each request that ``only`` picks.
+LASTING = ("deny", "lack", "garble")
 #: Said of one connection, not of the message (RFC 9110, section 7.6.1), or written by us.
 _HOP = {"connection", "keep-alive", "transfer-encoding", "expect"}
 
@@ -39,6 +45,7 @@ class Faults:
     slow_down    503 SlowDown       error   500 InternalError, both in place of the server
     cut          closed half way through the answer's body, or after the head where it has none
     delay        forwarded 0.2 s late
+    deny, lack, garble   403, 501, 400 in place of the server, each time
     """
 
     rate: float = 0.2
@@ -48,7 +55,8 @@ class Faults:
 
     def __post_init__(self) -> None:
         assert self.kinds, "no kind of fault"
-        assert set(self.kinds) <= set(KINDS), f"kinds={self.kinds}, known are {KINDS}"
+        known = {*KINDS, *LASTING}
+        assert set(self.kinds) <= known, f"kinds={self.kinds}, known are {sorted(known)}"
 
     def choose(self, number: int, method: str, path: str) -> str | None:
         """What befalls the request of this number."""
@@ -79,7 +87,8 @@ class Proxy:
         with self._lock:
             kind = self.faults.choose(len(self.requests), method, path)
             self.requests.append(request)
-            if kind is None or self._in_a_row[request] == _IN_A_ROW:
+            in_a_row = self._in_a_row[request] if kind not in LASTING else 0
+            if kind is None or in_a_row == _IN_A_ROW:
                 self._in_a_row[request] = 0
                 return None
             self._in_a_row[request] += 1

@@ -27,12 +27,16 @@ from mav_pipeline.schema import (
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Running totals of finished clips, for display only; ``stages_s`` are busy seconds."""
+    """Running totals of finished clips, for display; ``stages_s`` are busy seconds.
+
+    ``waits`` are the requests that wait for the output now.
+    """
 
     clips: int = 0
     frames: int = 0
     failed: int = 0
     stages_s: Mapping[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
+    waits: int = 0
 
     def __add__(self, other: Progress) -> Progress:
         return Progress(
@@ -40,6 +44,7 @@ class Progress:
             self.frames + other.frames,
             self.failed + other.failed,
             {stage: self.stages_s[stage] + other.stages_s[stage] for stage in STAGES},
+            self.waits + other.waits,
         )
 
     @classmethod

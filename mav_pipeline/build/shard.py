@@ -18,16 +18,19 @@ from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from mav_pipeline.build.clip import ClipJob, ClipOutcome, MattedClip
+from mav_pipeline.build.kept import KeptShard
 from mav_pipeline.build.loading import ClipLoader, Loading
+from mav_pipeline.build.publisher import Publisher
 from mav_pipeline.build.record import Progress, ShardRecord, data_file
 from mav_pipeline.build.timing import StageTimes, stage_of
 from mav_pipeline.config import RunConfig
 from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.manifest import clip_row, encode_rows
-from mav_pipeline.dataset.receipts import commit, decode_receipt, read_receipt
-from mav_pipeline.dataset.shard_tar import ShardTar
+from mav_pipeline.dataset.receipts import decode_receipt
+from mav_pipeline.dataset.shard_tar import ShardTar, writing
 from mav_pipeline.planning.code import versions
 from mav_pipeline.schema import (
     BackendFacts,
@@ -38,12 +41,14 @@ from mav_pipeline.schema import (
 )
 from mav_pipeline.schema.errors import (
     Interrupted,
+    OutageError,
     ShardError,
     TransientError,
+    WriteError,
 )
 from mav_pipeline.schema.interfaces import MattingBackend, Source
 from mav_pipeline.schema.reasons import Reason
-from mav_pipeline.storage import Storage
+from mav_pipeline.storage import Output
 
 _log = logging.getLogger(__name__)
 
@@ -62,14 +67,14 @@ class ShardBuilder:
         config: RunConfig,
         source: Source,
         backend: MattingBackend,
-        output: Storage,
+        output: Output,
         reasons: Sequence[Reason] = (),
         packages: Sequence[str] = (),
     ) -> None:
         self._config, self._backend, self._output = config, backend, output
+        self._publisher = Publisher(output)
         self._packages = packages
         self._loading, self._matting = threading.Lock(), threading.Lock()
-        self._stop = threading.Event()
         self._progress, self._counting = Progress(), threading.Lock()
         self._times = StageTimes()
         rule = config.matting.size_rule(backend.multiple)
@@ -91,14 +96,15 @@ class ShardBuilder:
 
     def stop(self) -> None:
         """Makes running builds raise ``Interrupted`` at the next block of alpha."""
-        self._stop.set()
+        self._output.stop.set()
 
     def progress(self) -> Progress:
         """Totals so far: clips that are done, seconds of those under way too.
 
         A shard that fails takes its clips back, for they will be done again.
         """
-        return replace(self._progress, stages_s=self._times.seconds())
+        waits = self._output.waiting
+        return replace(self._progress, stages_s=self._times.seconds(), waits=waits)
 
     def build(
         self, spec: ShardSpec, stamp: Stamp, attempt: int = 1, *, rebuild: bool = False
@@ -142,38 +148,58 @@ class ShardBuilder:
         rebuild: bool,
     ) -> Generator[str | None, None, ShardReceipt]:
         name, temporaries = shard.spec.name, contextlib.ExitStack()
+        kept = KeptShard(shard.spec, shard.stamp)
         try:
-            held = self._held(name)
+            held = self._publisher.held(name)
             if held is not None and not rebuild:
+                kept.drop()
                 return decode_receipt(name, held)
-            tar_path = self._output.temporary(layout.data(f"{name}.tar"))
-            rows_path = self._output.temporary(layout.data(f"{name}.parquet"))
-            for path in (tar_path, rows_path):
-                temporaries.callback(path.unlink, missing_ok=True)
-            with ShardTar(tar_path) as tar, contextlib.closing(clips(shard)) as outcomes:
+            if (found := kept.find()) is not None:
+                yield None
+                return self._publisher.publish_kept(
+                    found, kept=kept, attempt=attempt, replaces=held
+                )
+            paths = [self._temporary(name, kind, temporaries) for kind in ("tar", "parquet")]
+            with ShardTar(paths[0]) as tar, contextlib.closing(clips(shard)) as outcomes:
                 for clip in shard.spec.clips:
                     yield clip.video_id
                     self._take(shard, next(outcomes), tar)
             yield None
             with shard.times.stage("publish"):
-                return self._publish(shard, tar, (tar_path, rows_path), attempt, held)
+                receipt = self._receipt(shard, tar, paths[1], attempt)
+                return self._publisher.publish(receipt, *paths, kept=kept, replaces=held)
         except Interrupted:
             raise
         except Exception as error:
             self._count(Progress(-shard.done, 0, -shard.clips["failed"]))
             _log.debug("%s failed", name, exc_info=True)
-            may_pass = isinstance(error, OSError | MemoryError | RuntimeError | TransientError)
-            stage = stage_of(error) or "matting"
-            raise ShardError(stage, type(error).__name__, str(error), may_pass) from error
+            _close(temporaries)  # they may be what fills the disk
+            raise self._failure(error) from error
         finally:
-            with contextlib.suppress(OSError):  # a disk that failed; verify names what stays
-                temporaries.close()
+            _close(temporaries)
 
-    def _held(self, name: str) -> bytes | None:
+    def _temporary(self, shard: str, kind: str, temporaries: contextlib.ExitStack) -> Path:
+        name = layout.data(f"{shard}.{kind}")
         try:
-            return self._output.read(layout.receipt(name))
-        except FileNotFoundError:
-            return None
+            path = self._output.storage.temporary(name)
+        except OSError as error:
+            raise WriteError(error.errno, f"no temporary file for {name}: {error}") from error
+        temporaries.callback(path.unlink, missing_ok=True)
+        return path
+
+    def _failure(self, error: Exception) -> ShardError:
+        """Whose fault it is; waits until an outage of the output is over."""
+        outage: Literal["none", "passed", "lasts"] = "none"
+        if isinstance(error, WriteError):
+            try:
+                outage = "passed" if self._publisher.was_out() else "none"
+            except OutageError as lasting:
+                error = lasting
+        if isinstance(error, OutageError):
+            outage = "lasts"
+        may_pass = isinstance(error, OSError | MemoryError | RuntimeError | TransientError)
+        stage = stage_of(error) or "matting"
+        return ShardError(stage, type(error).__name__, str(error), may_pass, outage)
 
     def _one_by_one(self, shard: ShardRecord) -> Generator[ClipOutcome]:
         """Outcomes in plan order; no two clips are in the process at once."""
@@ -228,27 +254,24 @@ class ShardBuilder:
         with self._counting:
             self._progress += more
 
-    def _publish(
-        self,
-        shard: ShardRecord,
-        tar: ShardTar,
-        paths: tuple[Path, Path],
-        attempt: int,
-        replaces: bytes | None,
-    ) -> ShardReceipt:
+    def _receipt(self, shard: ShardRecord, tar: ShardTar, path: Path, attempt: int) -> ShardReceipt:
+        """Of a finished shard, whose rows are written to ``path`` now."""
         rows = encode_rows(shard.rows, shard.stamp.format)
-        paths[1].write_bytes(rows)
-        receipt = shard.receipt(
+        with writing(path):
+            path.write_bytes(rows)
+        return shard.receipt(
             data_file(shard.spec.name, "tar", tar.sha256, tar.bytes),
             data_file(shard.spec.name, "parquet", hashlib.sha256(rows).hexdigest(), len(rows)),
             attempt=attempt,
             notes=self._backend.notes(),
         )
-        if commit(self._output, receipt, *paths, replaces=replaces):
-            return receipt
-        _log.warning("%s was published by another builder meanwhile", receipt.shard)
-        return read_receipt(self._output, receipt.shard) or receipt
 
     def _check(self) -> None:
-        if self._stop.is_set():
+        if self._output.stop.is_set():
             raise Interrupted("asked to stop")
+        self._output.hold()
+
+
+def _close(temporaries: contextlib.ExitStack) -> None:
+    with contextlib.suppress(OSError):  # a disk that failed; verify names what stays
+        temporaries.close()

@@ -22,7 +22,9 @@ class RuntimeConfig:
             ``auto`` is what the backend asks for.
         max_attempts: of one shard in one run, for errors that may pass.
         shard_timeout_s: a shard that takes longer is taken from its worker; null means never.
-        start_timeout_s: how long the first actor may take to start (an autoscaler needs minutes).
+        start_timeout_s: how long joining the cluster may take, and then the first actor's start (an
+            autoscaler needs minutes).
+        outage_timeout_s: how long the output may fail before the build ends.
         encode_threads: threads that score and encode finished mattes, in each worker.
         progress_s: seconds between progress lines where there is no terminal.
     """
@@ -34,6 +36,7 @@ class RuntimeConfig:
     max_attempts: Count
     shard_timeout_s: Positive | None
     start_timeout_s: Positive
+    outage_timeout_s: NotNegative
     retry_wait_s: NotNegative
     encode_threads: Count
     progress_s: Positive

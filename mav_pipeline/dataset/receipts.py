@@ -13,7 +13,7 @@ import json
 import time
 from collections.abc import Callable, Collection
 from dataclasses import asdict
-from pathlib import Path
+from io import BufferedReader
 
 from mav_pipeline.dataset import layout
 from mav_pipeline.schema import ShardFailure, ShardReceipt
@@ -26,15 +26,18 @@ _SEEN_LATE_S = (0.0, 0.3, 1.0, 3.0)  # a network file system may show a file som
 def commit(
     storage: Storage,
     receipt: ShardReceipt,
-    tar: Path,
-    manifest: Path,
+    tar: BufferedReader,
+    manifest: BufferedReader,
     *,
     replaces: bytes | None = None,
 ) -> bool:
     """Publishes a finished shard; False where another builder published it first.
 
+    It may be called again after an error.
+
     Args:
-        tar, manifest: finished local files; they stay where they are.
+        tar, manifest: finished local files; they stay where they are. Open files they are because
+            another builder's sweep may take their paths for a dead builder's.
         replaces: the receipt file of the shard that this one is a rebuild of.
 
     Raises:
@@ -43,23 +46,20 @@ def commit(
     """
     path = layout.receipt(receipt.shard)
     data = json.dumps(receipt.to_json(), sort_keys=True, indent=1).encode()
-    with tar.open("rb") as tar_file, manifest.open("rb") as rows_file:
-        files = ((tar_file, receipt.tar.name), (rows_file, receipt.manifest.name))
+    files = ((tar, receipt.tar.name), (manifest, receipt.manifest.name))
+    for file, name in files:
+        storage.publish(file, layout.data(name))
+    there = storage.create(path, data) if replaces is None else storage.swap(path, replaces, data)
+    is_ours = there or _holds(storage, path, data)
+    if is_ours:
+        # Another builder's sweep may have removed our files before the receipt named them.
         for file, name in files:
-            storage.publish(file, layout.data(name))
-        if replaces is None:
-            created = storage.create(path, data)
-        else:
-            created = storage.swap(path, replaces, data)
-        if created:
-            # Another builder's sweep may have removed our files before the receipt named them.
-            for file, name in files:
-                if not storage.exists(layout.data(name)):
-                    storage.publish(file, layout.data(name))
-                if not storage.exists(layout.data(name)):
-                    raise TransientError(f"{name} disappears from {storage}")
+            if not storage.exists(layout.data(name)):
+                storage.publish(file, layout.data(name))
+            if not storage.exists(layout.data(name)):
+                raise TransientError(f"{name} disappears from {storage}")
     forget_failure(storage, receipt.shard)
-    return created
+    return is_ours
 
 
 def read_receipt(storage: Storage, shard: str) -> ShardReceipt | None:
@@ -167,3 +167,11 @@ def _is_stray(path: str, receipt: ShardReceipt | None) -> bool:
     if receipt is None:
         return False
     return path.rpartition("/")[2] not in (receipt.tar.name, receipt.manifest.name)
+
+
+def _holds(storage: Storage, path: str, data: bytes) -> bool:
+    """Whether an earlier call wrote this receipt, and failed later."""
+    try:
+        return storage.read(path) == data
+    except FileNotFoundError:  # removed by hand meanwhile
+        return False

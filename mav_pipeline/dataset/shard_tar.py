@@ -6,17 +6,20 @@ as a float, and closes a torn archive cleanly when its caller fails.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
+import socket
 import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from io import BufferedReader
+from io import BufferedReader, BufferedWriter
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
 from mav_pipeline.schema import Content, Sample, open_content, size_of
+from mav_pipeline.schema.errors import WriteError
 from mav_pipeline.storage import Storage
 from mav_pipeline.storage.ranged import RangedFile
 
@@ -25,17 +28,30 @@ HELD = 64 * 2**20
 _COPY = 2**20  # bytes at a time from a spool into the tar
 
 
+@contextlib.contextmanager
+def writing(path: Path | str) -> Iterator[None]:
+    """Raises WriteError, with the folder's name, where a temporary file cannot be written."""
+    try:
+        yield
+    except FileExistsError:  # somebody's mistake, not the disk's
+        raise
+    except OSError as error:
+        where = f"{Path(path).parent} on {socket.gethostname()}"
+        raise WriteError(error.errno, f"{where} cannot be written: {error.strerror}") from error
+
+
 class _HashingFile(io.RawIOBase):
     """Passes writes on and hashes them, so that a tar is read no second time."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BufferedWriter) -> None:
         self._file, self.sha256, self.bytes = file, hashlib.sha256(), 0
 
     def writable(self) -> bool:
         return True
 
     def write(self, data: bytes) -> int:  # type: ignore[override]
-        self._file.write(data)
+        with writing(self._file.name):
+            self._file.write(data)
         self.sha256.update(data)
         self.bytes += len(data)
         return len(data)
@@ -48,14 +64,16 @@ class ShardTar:
     """Writes samples in the order given; a context manager that finishes the archive on success.
 
     Integer ``mtime`` 0, owner 0, mode 644: nothing of the machine gets in. On an exception the
-    archive is left torn and must not be published.
+    archive is left torn and must not be published. Raises WriteError where its file cannot be
+    written.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def __enter__(self) -> Self:
-        self._file = self._path.open("xb")
+        with writing(self._path):
+            self._file = self._path.open("xb")
         self._hashing = _HashingFile(self._file)
         self._tar = tarfile.TarFile(
             fileobj=self._hashing, mode="w", format=tarfile.PAX_FORMAT, copybufsize=_COPY
@@ -78,7 +96,8 @@ class ShardTar:
     ) -> None:
         if error is None:
             self._tar.close()
-        self._file.close()
+        with writing(self._path):
+            self._file.close()
 
     @property
     def bytes(self) -> int:

@@ -6,15 +6,17 @@ Knows neither Ray nor threads: a ``WorkerPool`` builds.
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import FrameType
 from typing import Any
 
+from mav_pipeline.build.kept import drop_all
 from mav_pipeline.config import RunConfig
 from mav_pipeline.dataset.built import BuiltSet
 from mav_pipeline.dataset.final import finalize, is_final
@@ -26,13 +28,14 @@ from mav_pipeline.runtime.local import LocalPool
 from mav_pipeline.runtime.queue import Lost, ShardQueue, Task
 from mav_pipeline.runtime.status.progress import Show, open_display
 from mav_pipeline.runtime.status.tally import Tally
-from mav_pipeline.runtime.workers import WorkerPool
-from mav_pipeline.schema import RunReport, ShardFailure, ShardReceipt
-from mav_pipeline.schema.errors import Interrupted, TransientError, lacks
-from mav_pipeline.storage import Storage
+from mav_pipeline.runtime.workers import WorkerPool, patient_output
+from mav_pipeline.schema import RunReport, ShardFailure, ShardReceipt, Stamp
+from mav_pipeline.schema.errors import Interrupted, OutageError, ShardError, TransientError, lacks
+from mav_pipeline.storage import Output, Storage
 
 _log = logging.getLogger(__name__)
 
+_GOES_ON = "what is published is safe, and the same command goes on once that is mended"
 _TICK_S = 0.5  # how late a signal or a retry may be noticed
 
 
@@ -47,16 +50,18 @@ def build(config: RunConfig) -> RunReport:
     prepared = prepare(config, writes=True)
     try:
         return _built(prepared, config)
+    except OutageError as error:
+        raise OutageError(f"{error}; {_GOES_ON}") from error
     except OSError as error:
         raise TransientError(
-            f"output.root={config.output.root} failed: {error}; what is published is safe, and the "
-            "same command goes on once that is mended"
+            f"output.root={config.output.root} failed: {error}; {_GOES_ON}"
         ) from error
 
 
 def _built(prepared: Prepared, config: RunConfig) -> RunReport:
     start, frames = time.monotonic(), 0
     with _stop_on_signals() as (stop, check):
+        output = patient_output(config, stop)
         if not prepared.pending:
             built = prepared.begin().built
         else:
@@ -67,18 +72,35 @@ def _built(prepared: Prepared, config: RunConfig) -> RunReport:
                 built = begun.built
                 pool.begin(begun.config, begun.stamp)
                 tasks = [Task(s, rebuild=s.name in prepared.rebuilds) for s in prepared.pending]
-                forget(built, tasks)
+                output.call(lambda _: forget(built, tasks))
                 title = f"mav build {config.output.root}"
                 with open_display(title, config.runtime.progress_s) as show:
                     shows = [show, *_telemetry(config, begun.stamp.fingerprint)]
-                    frames = run_shards(pool, tasks, built, config, stop, shows)
-        if not built.report().shards["pending"] and (
-            prepared.pending or not is_final(built, report=config.report.enabled)
-        ):
-            if config.report.enabled:
-                write_report(built, replace(config.report, gate=None))  # gates are of finished sets
-            finalize(built)
-        return built.report(wall_s=time.monotonic() - start, built_frames=frames)
+                    frames = run_shards(pool, tasks, output, config, shows)
+
+        def end(storage: Storage) -> RunReport:
+            there = replace(built, storage=storage)
+            _finish(there, config, is_new=bool(prepared.pending))
+            report = there.report(wall_s=time.monotonic() - start, built_frames=frames)
+            if report.state == "complete":
+                drop_all(Stamp(built.format, str(built.run["fingerprint"])))
+            return report
+
+        return output.call(end)
+
+
+def _finish(built: BuiltSet, config: RunConfig, *, is_new: bool) -> None:
+    """The last step, where every shard is published or given up; it may be done again.
+
+    Args:
+        is_new: shards were built just now.
+    """
+    if built.report().shards["pending"]:
+        return
+    if is_new or not is_final(built, report=config.report.enabled):
+        if config.report.enabled:
+            write_report(built, replace(config.report, gate=None))  # gates are of finished sets
+        finalize(built)
 
 
 def open_pool(config: RunConfig) -> WorkerPool:
@@ -104,18 +126,22 @@ def _telemetry(config: RunConfig, fingerprint: str) -> list[Show]:
 def run_shards(
     pool: WorkerPool,
     tasks: Sequence[Task],
-    built: BuiltSet,
+    output: Output,
     config: RunConfig,
-    stop: threading.Event,
     shows: Sequence[Show],
 ) -> int:
     """Does ``tasks`` with ``pool``; every one ends with a receipt or a failure record.
 
     Args:
+        output: its ``stop`` ends the loop.
         shows: are told where the run stands, at least every ``_TICK_S``.
 
     Returns:
         Alpha frames in the shards that were published.
+
+    Raises:
+        OutageError: the output failed for too long, or refuses.
+        Interrupted: ``stop`` was set.
     """
     frames = 0
     queue = ShardQueue(
@@ -123,35 +149,66 @@ def run_shards(
         max_attempts=config.runtime.max_attempts,
         retry_wait_s=config.runtime.retry_wait_s,
     )
-    tally = Tally([task.spec for task in tasks], time.monotonic())
+    tally, outage = Tally([task.spec for task in tasks], time.monotonic()), _Seen()
     while queue:
-        if stop.is_set():
+        if output.stop.is_set():
             raise Interrupted("stopped by a signal; the same command goes on from here")
-        while pool.has_room(queue.outstanding) and (task := queue.take(time.monotonic())):
+        outage.look(pool.state().totals.waits)
+        while (
+            not outage.seen
+            and pool.has_room(queue.outstanding)
+            and (task := queue.take(time.monotonic()))
+        ):
             pool.submit(task)
         for outcome in pool.wait(_TICK_S):
-            task, result = outcome.task, outcome.result
-            if isinstance(result, ShardReceipt):
-                confirm(built.storage, result)
-                queue.published(task)
-                frames += result.frames
-                tally.published(result)
-                continue
-            if isinstance(result, Lost):
-                failure = queue.lost(task, result, time.monotonic())
+            if isinstance(outcome.result, ShardReceipt):
+                output.call(functools.partial(confirm, receipt=outcome.result))
+                queue.published(outcome.task)
+                frames += outcome.result.frames
+                tally.published(outcome.result)
             else:
-                _log.warning("%s attempt %d: %s", task.spec.name, task.attempt, result)
-                failure = queue.failed(task, result, time.monotonic())
-            if failure is None:
-                tally.again(task.spec.name, result.why if isinstance(result, Lost) else str(result))
-            else:
-                tally.failed(failure, len(task.spec.clips))
-                _record(built.storage, failure)
+                _failed(outcome.task, outcome.result, queue, tally, output)
         building, waiting = queue.outstanding - len(queue), len(queue)
         view = tally.view(pool.state(), building=building, waiting=waiting, now=time.monotonic())
         for show in shows:
             show(view)
     return frames
+
+
+@dataclass(slots=True)
+class _Seen:
+    """Whether workers wait for the output; said where it changes, as they cannot be heard."""
+
+    seen: bool = False
+
+    def look(self, waits: int) -> None:
+        if bool(waits) != self.seen:
+            self.seen = bool(waits)
+            what = "do not reach the output and wait" if waits else "reach the output again"
+            _log.warning("workers %s", what)
+
+
+def _failed(
+    task: Task, why: ShardError | Lost, queue: ShardQueue, tally: Tally, output: Output
+) -> None:
+    """A shard was not built: it comes again, or that is recorded. Raises OutageError."""
+    now = time.monotonic()
+    if isinstance(why, Lost):
+        failure = queue.lost(task, why, now)
+    else:
+        _log.warning("%s attempt %d: %s", task.spec.name, task.attempt, why)
+        if why.outage == "lasts":
+            raise OutageError(why.cause)
+        if why.outage == "passed":
+            queue.again(task, now)
+            failure = None
+        else:
+            failure = queue.failed(task, why, now)
+    if failure is None:
+        tally.again(task.spec.name, why.why if isinstance(why, Lost) else str(why))
+    else:
+        tally.failed(failure, len(task.spec.clips))
+        _record(output.storage, failure)
 
 
 def forget(built: BuiltSet, tasks: Sequence[Task]) -> None:

@@ -93,6 +93,11 @@ class ShardQueue:
         """A shard taken is done."""
         self._out -= 1
 
+    def again(self, task: Task, now: float) -> None:
+        """A shard taken was not built, by no fault of its own: the attempt does not count."""
+        self._out -= 1
+        self._again(task, now)
+
     def failed(self, task: Task, error: ShardError, now: float) -> ShardFailure | None:
         """A shard taken has failed: it waits for another attempt, or this is its last word."""
         self._out -= 1
@@ -105,8 +110,7 @@ class ShardQueue:
     def lost(self, task: Task, lost: Lost, now: float) -> ShardFailure | None:
         """The worker of a shard went: it is built again, without the clip that keeps killing it."""
         if lost.with_node:
-            self._out -= 1
-            self._again(task, now)
+            self.again(task, now)
             return None
         if lost.clip is None or not any(_is_suspect(c, lost.clip) for c in task.spec.clips):
             error = ShardError("matting", "WorkerLost", lost.why, may_pass=True)

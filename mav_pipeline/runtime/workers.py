@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -14,7 +15,7 @@ from mav_pipeline.runtime.queue import Lost, Task
 from mav_pipeline.schema import BackendFacts, ShardReceipt, Stamp
 from mav_pipeline.schema.errors import ShardError
 from mav_pipeline.sources.registry import SOURCES, open_source
-from mav_pipeline.storage import open_output
+from mav_pipeline.storage import Output, open_output
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,11 @@ class WorkerPool(Protocol):
         ...
 
 
+def patient_output(config: RunConfig, stop: threading.Event | None = None) -> Output:
+    """The output as a build writes to it; ``stop`` ends its waiting. Raises ConfigError."""
+    return Output(lambda: open_output(config), config.runtime.outage_timeout_s, stop)
+
+
 def open_builder(config: RunConfig) -> ShardBuilder:
     """The builder that each worker runs; opens no file, loads nothing.
 
@@ -102,7 +108,7 @@ def open_builder(config: RunConfig) -> ShardBuilder:
         config=config,
         source=open_source(config),
         backend=open_backend(config.matting, config.storage.endpoint_url),
-        output=open_output(config),
+        output=patient_output(config),
         reasons=(*SOURCES.get(config.source.name).reasons, *backend.reasons),
         packages=backend.packages,
     )

@@ -6,9 +6,12 @@ MavError
     OutputError      the output folder: foreign, mismatching, unfit
   InputError         the data is wrong: a failed or skipped row, never a retry
   TransientError     something passed: retried with back-off and a cap
+    OutageError      the output failed for longer than a build waits, or refuses: exit 3
   BackendError       the backend could not matte this masklet: a failed row
   ShardError         a shard could not be built: tried again, or recorded in failures/
   ChangedError       a file is another version than was asked for (an OSError too)
+  WriteError         a temporary file cannot be written (an OSError too)
+  RefusedError       a place refuses whoever asks, or is not there (an OSError too)
   PassingError       a request broke off or met another: asked again (an OSError too)
   DamageError        an archive is not whole: its clips have failed rows
   VideoError         a video cannot be decoded or shown (a ValueError too)
@@ -22,6 +25,7 @@ programmer got wrong, and storage raises OSError where a place fails or refuses.
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 from mav_pipeline.schema.statuses import ProblemStatus
 
@@ -103,6 +107,10 @@ class TransientError(MavError):
     """Something that passes by itself (throttling, a lost node, a full scratch disk)."""
 
 
+class OutageError(TransientError):
+    """The output has failed for ``runtime.outage_timeout_s``, or refuses; it holds whole files."""
+
+
 class BackendError(MavError):
     """The matting backend failed on this clip in a way that a retry will not cure.
 
@@ -127,11 +135,20 @@ class ShardError(MavError):
         kind: class name of the error.
         cause: its message.
         may_pass: whether another attempt makes sense.
+        outage: of the output: ``passed`` costs no attempt, ``lasts`` ends the build.
     """
 
-    def __init__(self, stage: str, kind: str, cause: str, may_pass: bool) -> None:
-        super().__init__(stage, kind, cause, may_pass)
+    def __init__(
+        self,
+        stage: str,
+        kind: str,
+        cause: str,
+        may_pass: bool,
+        outage: Literal["none", "passed", "lasts"] = "none",
+    ) -> None:
+        super().__init__(stage, kind, cause, may_pass, outage)
         self.stage, self.kind, self.cause, self.may_pass = stage, kind, cause, may_pass
+        self.outage = outage
 
     def __str__(self) -> str:
         return f"{self.stage}: {self.kind}: {self.cause}"
@@ -143,6 +160,14 @@ class Interrupted(MavError):
 
 class ChangedError(MavError, OSError):
     """A file is not the version that was asked for."""
+
+
+class WriteError(MavError, OSError):
+    """A temporary file that cannot be written: its disk is full, or fails."""
+
+
+class RefusedError(MavError, OSError):
+    """A place that is not there, or takes these credentials for nobody's: no retry mends that."""
 
 
 class PassingError(MavError, OSError):

@@ -14,6 +14,7 @@ from mav_pipeline.storage.base import Storage, read_ref
 from mav_pipeline.storage.local import LocalStorage
 from mav_pipeline.storage.location import open_output, open_storage
 from mav_pipeline.storage.names import Entry, NoFile, Upload, is_temporary, temporary_name
+from mav_pipeline.storage.outage import Output
 from mav_pipeline.storage.s3 import S3Storage
 from mav_pipeline.storage.spool import Spool, fetch_ref
 
@@ -21,6 +22,7 @@ __all__ = [
     "Entry",
     "LocalStorage",
     "NoFile",
+    "Output",
     "S3Storage",
     "Spool",
     "Storage",

@@ -20,6 +20,8 @@ class Storage(Protocol):
 
     #: Requests worth having under way at once.
     parallel: int
+    #: Whether ``temporary`` gives paths in the place itself, rather than in TMPDIR.
+    holds_temporaries: bool
 
     def entries(self, folder: str = "") -> Iterator[Entry]:
         """All files below ``folder``; the same order each time."""

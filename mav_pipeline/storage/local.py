@@ -25,6 +25,7 @@ class LocalStorage:
     """See ``Storage``."""
 
     parallel = 4
+    holds_temporaries = True
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root).expanduser().absolute()

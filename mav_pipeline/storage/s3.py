@@ -41,6 +41,7 @@ class S3Storage:
     """
 
     parallel = _PARALLEL
+    holds_temporaries = False
 
     def __init__(self, uri: str, endpoint_url: str | None) -> None:
         import boto3

@@ -7,7 +7,7 @@ import errno
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from mav_pipeline.schema.errors import ChangedError, PassingError
+from mav_pipeline.schema.errors import ChangedError, PassingError, RefusedError
 
 if TYPE_CHECKING:
     from stamina import Attempt
@@ -18,6 +18,11 @@ _GONE = ("404", "NoSuchKey", "NotFound", "NoSuchUpload")
 _OTHER_VERSION = ("412", "PreconditionFailed")
 _RACE = ("409", "ConditionalRequestConflict")  # S3 asks to try again
 _DENIED = ("403", "AccessDenied")
+#: The bucket is not there, or the credentials are not (any more) good for anything.
+_REFUSED = (
+    *("NoSuchBucket", "InvalidAccessKeyId", "SignatureDoesNotMatch", "AllAccessDisabled"),
+    *("ExpiredToken", "InvalidToken", "TokenRefreshRequired", "AccountProblem"),
+)
 
 
 def attempts() -> Iterable[Attempt]:
@@ -36,6 +41,7 @@ def as_os_errors(what: str) -> Iterator[None]:
 
     Raises:
         FileNotFoundError, PermissionError, ChangedError: the server says so.
+        RefusedError: the bucket is not there, or the credentials are nobody's.
         PassingError: botocore has not retried it, and another attempt may do.
         OSError: EIO, for all else.
     """
@@ -44,6 +50,8 @@ def as_os_errors(what: str) -> Iterator[None]:
         BotoCoreError,
         ClientError,
         IncompleteReadError,
+        NoCredentialsError,
+        PartialCredentialsError,
         ReadTimeoutError,
         ResponseStreamingError,
     )
@@ -51,18 +59,32 @@ def as_os_errors(what: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        code, text = error_code(error), f"{what}: {error}"
-        if code in _RACE:
-            raise PassingError(errno.EIO, text) from error
-        if code in _GONE:
-            raise FileNotFoundError(errno.ENOENT, f"{what}: no such object") from error
-        if code in _OTHER_VERSION:
-            raise ChangedError(errno.ESTALE, text) from error
-        raise OSError(errno.EACCES if code in _DENIED else errno.EIO, text) from error
+        raise _of_answer(error, what) from error
     except (IncompleteReadError, ReadTimeoutError, ResponseStreamingError) as error:
         raise PassingError(errno.EIO, f"{what}: {error}") from error
+    except (NoCredentialsError, PartialCredentialsError) as error:
+        raise RefusedError(errno.EIO, f"{what}: {error}") from error
     except (BotoCoreError, Boto3Error) as error:
+        if isinstance(error.__context__, ClientError):  # boto3's own of an upload hides it
+            raise _of_answer(error.__context__, what) from error
         raise OSError(errno.EIO, f"{what}: {error}") from error
+
+
+def _of_answer(error: Any, what: str) -> OSError:
+    """The OSError for a ClientError, which is what a server answers."""
+    code, text = error_code(error), f"{what}: {error}"
+    if code in _RACE:
+        return PassingError(errno.EIO, text)
+    if code in _GONE:
+        return FileNotFoundError(errno.ENOENT, f"{what}: no such object")
+    if code in _OTHER_VERSION:
+        return ChangedError(errno.ESTALE, text)
+    if code in _DENIED:
+        return PermissionError(errno.EACCES, text)
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    if code in _REFUSED or status == 403:
+        return RefusedError(errno.EIO, text)
+    return OSError(errno.EIO, text)
 
 
 def error_code(error: Any) -> str:

@@ -312,7 +312,7 @@ def test_a_full_disk_ends_with_3_and_then_goes_on(
     small_disk: Path, binary_args: tuple[str, ...], expected: dict[str, str]
 ) -> None:
     trial = Trial(small_disk / "out", binary_args, expected)
-    done = mav(*trial.words, "runtime.max_attempts=2")
+    done = mav(*trial.words, "runtime.max_attempts=2", "runtime.outage_timeout_s=1")
     assert done.code == 3, done.stderr
     assert "No space left on device" in done.stderr
     assert "Traceback" not in done.stderr

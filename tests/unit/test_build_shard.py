@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import subprocess
 import sys
+import tempfile
 import threading
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from io import BufferedReader
@@ -17,6 +20,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mav_pipeline.build.kept import KeptShard
 from mav_pipeline.dataset import layout
 from mav_pipeline.dataset.manifest import decode_rows
 from mav_pipeline.dataset.receipts import read_receipt, sweep
@@ -33,11 +37,12 @@ from mav_pipeline.schema.errors import (
     TransientError,
 )
 from mav_pipeline.sources.registry import open_source
-from mav_pipeline.storage import LocalStorage
+from mav_pipeline.storage import LocalStorage, Output
 from tests.fakes import (
     STAMP,
     FailingSource,
     FakeBackend,
+    FakeStop,
     config,
     decode_sample,
     moving_box,
@@ -375,27 +380,123 @@ def test_an_error_of_the_machine_while_matting_is_not_held_against_the_clip(
     assert found.may_pass
 
 
-def test_a_full_disk_at_publishing_may_pass_and_a_second_attempt_publishes(
-    clips: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+# the output fails
+
+
+class FailingOutput(LocalStorage):
+    """A folder in which no rows can be published as often as ``errors`` has errors left."""
+
+    def __init__(self, root: Path, errors: list[OSError]) -> None:
+        super().__init__(root)
+        self.errors = errors
+
+    def publish(self, file: BufferedReader, name: str) -> None:
+        if name.endswith(".parquet") and self.errors:
+            raise self.errors.pop()
+        super().publish(file, name)
+
+
+@pytest.fixture
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of kept shards, this test's own."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path / f"mav-kept-{os.geteuid()}"
+
+
+def full() -> OSError:
+    return OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_an_outage_that_passes_costs_no_attempt(clips: Path, out: Path, kept: Path) -> None:
+    stop = FakeStop()
+    storage = FailingOutput(out, [full() for _ in range(5)])
+    output = Output(lambda: storage, 60, stop, clock=stop.now)
+    backend = FakeBackend()
+    with open_builder(run_config(clips, out), output=output, backend=backend) as builder:
+        found = builder.build(spec(clips), STAMP)
+    assert (found.attempts, len(stop.waits)) == (1, 5)
+    assert outcomes(out, found) == GOOD_ROWS
+    assert not kept.exists(), "it was kept meanwhile"
+
+
+@pytest.mark.parametrize(
+    ("error", "tries"),
+    [(full, 6), (lambda: PermissionError(errno.EACCES, "Permission denied"), 2)],
+    ids=["outage", "refusal"],
+)
+def test_a_shard_that_waited_in_vain_is_published_later_without_matting(
+    clips: Path, out: Path, kept: Path, error: Callable[[], OSError], tries: int
 ) -> None:
-    run = run_config(clips, out)
-    publish = LocalStorage.publish
-
-    def full(self: LocalStorage, file: BufferedReader, name: str) -> None:
-        if name.endswith(".parquet"):
-            raise OSError(28, "No space left on device")
-        publish(self, file, name)
-
-    with open_builder(run) as builder:
-        with monkeypatch.context() as patch:
-            patch.setattr(LocalStorage, "publish", full)
-            with pytest.raises(ShardError, match="No space left") as caught:
-                builder.build(spec(clips), STAMP)
-        assert (caught.value.stage, caught.value.may_pass) == ("publish", True)
-        assert not [name for name in files(out) if name.endswith((".json", ".tmp"))]
+    stop = FakeStop()
+    storage = FailingOutput(out, [error() for _ in range(9)])
+    output = Output(lambda: storage, 20, stop, clock=stop.now)
+    with (
+        open_builder(run_config(clips, out), output=output) as builder,
+        pytest.raises(ShardError, match=str(error().strerror)) as caught,
+    ):
+        builder.build(spec(clips), STAMP)
+    assert (caught.value.kind, caught.value.outage) == ("OutageError", "lasts")
+    assert 9 - len(storage.errors) == tries
+    assert not [name for name in files(out) if name.endswith((".json", ".tmp"))]
+    source = FailingSource(open_source(run_config(clips, out)), dict.fromkeys(IDS, OSError("read")))
+    with open_builder(run_config(clips, out), source=source) as builder:
         again = builder.build(spec(clips), STAMP, attempt=2)
+        assert builder.progress().frames == 0
     assert again.attempts == 2
     assert outcomes(out, again) == GOOD_ROWS
+    assert not kept.exists()
+
+
+def test_a_kept_shard_is_of_its_set_and_its_clips_alone(
+    clips: Path, out: Path, kept: Path, tmp_path: Path
+) -> None:
+    storage = FailingOutput(out, [PermissionError(errno.EACCES, "no") for _ in range(2)])
+    with (
+        open_builder(run_config(clips, out), output=Output(lambda: storage, 0)) as builder,
+        pytest.raises(ShardError),
+    ):
+        builder.build(spec(clips), STAMP)
+    (folder,) = kept.iterdir()
+    assert KeptShard(spec(clips), STAMP).find() is not None
+    assert KeptShard(spec(clips), replace(STAMP, fingerprint="other")).find() is None
+    fewer = replace(spec(clips), clips=spec(clips).clips[1:])
+    assert KeptShard(fewer, STAMP).find() is None
+    kept.chmod(0o755)
+    assert KeptShard(spec(clips), STAMP).find() is None, "somebody else may have put it there"
+    kept.chmod(0o700)
+    (folder / "tar").write_bytes(b"torn")
+    assert KeptShard(spec(clips), STAMP).find() is None
+    assert not kept.exists(), "what is torn is of no use"
+
+
+def test_nothing_is_matted_while_a_finished_shard_waits(clips: Path, out: Path, kept: Path) -> None:
+    """Two shards at once, as in a worker: the second one is held up by the first."""
+    at_work, opened = threading.Event(), threading.Event()
+
+    class Gate(FakeStop):
+        def wait(self, timeout: float | None = None) -> bool:
+            at_work.set()
+            opened.wait(10)
+            return super().wait(timeout)
+
+    seen: list[str] = []
+    storage = FailingOutput(out, [full()])
+    output = Output(lambda: storage, 60, Gate())
+    backend = FakeBackend(watch=seen.append)
+    others = replace(spec(clips), index=1)
+    with (
+        open_builder(run_config(clips, out), output=output, backend=backend) as builder,
+        ThreadPoolExecutor(2) as pool,
+    ):
+        first = pool.submit(builder.build, spec(clips), STAMP)
+        assert at_work.wait(10)
+        before = len(seen)
+        second = pool.submit(builder.build, others, STAMP)
+        assert builder.progress().waits >= 1
+        assert len(seen) == before
+        opened.set()
+        assert (first.result().attempts, second.result().attempts) == (1, 1)
+    assert len(seen) == 2 * before
 
 
 @pytest.mark.parametrize("video_id", [IDS[0], IDS[4]], ids=["first", "last"])

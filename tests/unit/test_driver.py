@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from mav_pipeline.build.record import Progress
 from mav_pipeline.dataset.built import BuiltSet
 from mav_pipeline.runtime.driver import forget, run_shards
 from mav_pipeline.runtime.queue import Task
 from mav_pipeline.runtime.status.tally import View
+from mav_pipeline.runtime.workers import PoolState
 from mav_pipeline.schema import Plan, ShardSpec
-from mav_pipeline.schema.errors import Interrupted, ShardError, TransientError
-from mav_pipeline.storage import LocalStorage
+from mav_pipeline.schema.errors import Interrupted, OutageError, ShardError, TransientError
+from mav_pipeline.storage import LocalStorage, Output
 from tests.fakes import FakePool, config
 
 SHARDS = [ShardSpec(number, ()) for number in range(4)]
@@ -30,6 +32,7 @@ def run(
     attempts: int = 3,
     stop: threading.Event | None = None,
     seen: bool = True,
+    outage_s: float = 0,
 ) -> list[View]:
     views: list[View] = []
     if seen:
@@ -37,9 +40,8 @@ def run(
     run_shards(
         pool,
         [Task(shard) for shard in SHARDS],
-        BuiltSet(LocalStorage(root), {}, Plan(tuple(SHARDS), {})),
+        Output(lambda: LocalStorage(root), outage_s, stop),
         config({"runtime.max_attempts": attempts, "runtime.retry_wait_s": 0}),
-        stop or threading.Event(),
         [views.append],
     )
     return views
@@ -116,6 +118,35 @@ def test_a_receipt_that_cannot_be_read_back_stops_the_build(
     with pytest.raises(TransientError, match=r"mav-000000.json cannot be read back from .* here"):
         run(pool, tmp_path, seen=False)
     assert pool.attempts == [(NAMES[0], 1)], "it ends with the first one"
+
+
+def test_an_outage_that_passed_costs_no_attempt(tmp_path: Path) -> None:
+    passed = ShardError("publish", "WriteError", "it was full", True, "passed")
+    pool = FakePool({NAMES[1]: [passed, PASSING]})
+    assert ended(run(pool, tmp_path, attempts=1)) == (3, 1, 1)
+    assert recorded(tmp_path)[NAMES[1]]["attempts"] == 1
+
+
+def test_an_outage_that_lasts_ends_the_build(tmp_path: Path) -> None:
+    lasts = ShardError("publish", "OutageError", "output.root=x refuses: 403", True, "lasts")
+    pool = FakePool({NAMES[0]: [lasts]})
+    with pytest.raises(OutageError, match="refuses: 403"):
+        run(pool, tmp_path)
+    assert recorded(tmp_path) == {}, "no shard is to blame"
+
+
+def test_nothing_is_handed_out_while_workers_wait_for_the_output(tmp_path: Path) -> None:
+    class Waiting(FakePool):
+        looks = 0
+
+        def state(self) -> PoolState:
+            self.looks += 1
+            waits = int(self.looks < 6)
+            assert waits == 0 or not self.attempts
+            return PoolState(Progress(waits=waits), working=1)
+
+    pool = Waiting()
+    assert ended(run(pool, tmp_path)) == (4, 0, 0)
 
 
 def test_one_attempt_means_no_retry(tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from mav_pipeline.dataset import layout
+from mav_pipeline.dataset.receipts import commit as commit_open
 from mav_pipeline.dataset.receipts import (
-    commit,
+    confirm,
     published,
     read_receipt,
     record_failure,
@@ -28,6 +29,12 @@ FAILURE = ShardFailure("mav-000000", "decode", "OSError", "it was full", 3)
 @pytest.fixture
 def storage(tmp_path: Path) -> LocalStorage:
     return LocalStorage(tmp_path / "out")
+
+
+def commit(storage: LocalStorage, about: ShardReceipt, *paths: Path, **how: Any) -> bool:
+    """Commits finished files by their paths."""
+    with paths[0].open("rb") as tar, paths[1].open("rb") as rows:
+        return commit_open(storage, about, tar, rows, **how)
 
 
 def finished(
@@ -127,6 +134,37 @@ def test_a_file_that_keeps_vanishing_is_no_success(
     monkeypatch.setattr(storage, "publish", lambda path, name: None)
     with pytest.raises(TransientError, match="disappears"):
         commit(storage, receipt(), *finished(storage))
+
+
+def test_a_commit_that_failed_after_its_receipt_is_made_again(
+    storage: LocalStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = finished(storage)
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "delete", _failing)
+        with pytest.raises(OSError, match="Input/output"):
+            commit(storage, receipt(), *files)
+    assert commit(storage, receipt(), *files) is True, "it is no other builder's"
+
+
+def _failing(name: str) -> None:
+    raise OSError(5, "Input/output error")
+
+
+def test_a_receipt_is_looked_for_some_seconds_and_must_be_of_this_set(
+    storage: LocalStorage,
+) -> None:
+    waits: list[float] = []
+
+    def late(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 3:
+            storage.put(layout.receipt("mav-000000"), json.dumps(receipt().to_json()).encode())
+
+    confirm(storage, receipt(), late)
+    assert len(waits) == 3
+    with pytest.raises(TransientError, match="cannot be read back from"):
+        confirm(storage, receipt(fingerprint="a" * 64), lambda _: None)
 
 
 def test_a_published_shard_is_no_failed_one(storage: LocalStorage) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import ray
-from ray.exceptions import ActorDiedError, RayError, RayTaskError
+from ray.exceptions import ActorDiedError, GetTimeoutError, RayError, RayTaskError
 
 from mav_pipeline.build.record import Progress
 from mav_pipeline.build.sight import Mark
@@ -17,6 +17,7 @@ from mav_pipeline.runtime.ray.worker import Worker
 from mav_pipeline.schema import BackendFacts
 
 _IN_FLIGHT = 2  # a worker's shard, and the next one
+_ANSWER_S = 3.0  # for a look at a worker's progress
 CALLS = _IN_FLIGHT + 1  # and room for a look at its progress
 
 
@@ -81,7 +82,15 @@ class WorkerHandle:
     def left(self) -> Progress:
         """What stays of it once it is gone: frames were made, clips in flight are done again."""
         clips, failed = self.published.clips, self.published.failed
-        return replace(self.progress, clips=clips, failed=failed)
+        return replace(self.progress, clips=clips, failed=failed, waits=0)
+
+    def waits(self) -> bool:
+        """Whether it waits for the output, as it says within some seconds."""
+        try:
+            self.progress = ray.get(self.actor.progress.remote(), timeout=_ANSWER_S)
+        except (RayError, GetTimeoutError):
+            return False
+        return self.progress.waits > 0
 
     def look(self, *, ask: bool) -> None:
         """Takes the answer of the last progress call if it is there; asks again where it is."""

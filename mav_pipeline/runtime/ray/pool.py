@@ -180,7 +180,11 @@ class RayPool:
             return
         busy = [handle for handle in self._handles if handle.tasks and handle.doubt is None]
         for handle in busy:
-            if time.monotonic() - handle.since > limit:
+            if time.monotonic() - handle.since <= limit:
+                continue
+            if handle.waits():
+                handle.since = time.monotonic()
+            else:
                 self._give_up(handle, f"nothing done within runtime.shard_timeout_s={limit}", False)
 
     def _give_up(self, handle: WorkerHandle, why: str, with_node: bool) -> None:

@@ -1,0 +1,107 @@
+"""The output fails or refuses while a build runs: nothing is matted twice for it, or in vain."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests import proxy, seaweed
+
+from .console import REPOSITORY, mav, shard_bytes
+from .space import MOUNTS, may_mount
+
+HERE = Path(__file__).parent
+
+
+def to_shards(method: str, path: str) -> bool:
+    return method in ("PUT", "POST") and "/shards/" in path
+
+
+def test_a_refusal_ends_the_build_and_the_next_one_publishes_what_waited(
+    server: seaweed.Server,
+    binary_args: tuple[str, ...],
+    expected: dict[str, str],
+    tmp_path: Path,
+) -> None:
+    client = server.client()
+    seaweed.make_bucket(client, "outage")
+    words = ("build", *binary_args, "output.root=s3://outage/out", "report.enabled=false")
+    env = {**seaweed.ENV, "TMPDIR": str(tmp_path)}
+    denied = proxy.Faults(1.0, ("deny",), only=to_shards)
+    with proxy.running(server.endpoint_url, denied) as hurt:
+        done = mav(*words, f"storage.endpoint_url={hurt.endpoint_url}", env=env)
+    assert done.code == 3, done.stderr
+    assert "output.root=s3://outage/out refuses" in done.stderr
+    assert "AccessDenied" in done.stderr
+    assert "Traceback" not in done.stderr
+    tars = [path for method, path in hurt.requests if method == "PUT" and ".tar" in path]
+    assert 2 <= len(tars) <= 4, "each of the two shards at work is tried twice at most"
+    (kept,) = tmp_path.glob("mav-kept-*")
+    count = len(list(kept.iterdir()))
+    assert count >= 1
+    done = mav(*words, f"storage.endpoint_url={server.endpoint_url}", env=env)
+    assert done.code == 0, done.stderr
+    assert done.stderr.count("published without matting") == count
+    assert not kept.exists()
+    listed = client.list_objects_v2(Bucket="outage", Prefix="out/shards/")["Contents"]
+    names = {entry["Key"].rpartition("/")[2] for entry in listed}
+    assert {name for name in names if not name.endswith(".json")} == set(expected)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A small file system of its own."""
+    root = tmp_path / "disk"
+    root.mkdir()
+    if not may_mount():
+        pytest.skip(MOUNTS)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(root)], check=True)
+    yield root
+    subprocess.run(["umount", "-l", str(root)], check=True)
+
+
+def test_a_full_disk_is_waited_for(
+    disk: Path, binary_args: tuple[str, ...], expected: dict[str, str], tmp_path: Path
+) -> None:
+    """It fills just before a receipt, and is emptied once the build has said that it waits."""
+    root = disk / "out"
+    words = ("build", *binary_args, f"output.root={root}", "report.enabled=false")
+    pattern = r"shards/mav-000001-\w{16}\.parquet$"
+    command = [sys.executable, str(HERE / "signal_at.py"), "STOP", "after", pattern, *words]
+    (tmp_path / "tmp").mkdir()
+    build = subprocess.Popen(
+        command,
+        cwd=REPOSITORY,
+        env={**os.environ, "TMPDIR": str(tmp_path / "tmp")},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while psutil.Process(build.pid).status() != psutil.STATUS_STOPPED:
+        assert build.poll() is None
+        time.sleep(0.02)
+    filler = disk / "filler"
+    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    build.send_signal(signal.SIGCONT)
+    assert build.stderr is not None
+    seen = ""
+    while "No space left on device; again in" not in seen:
+        line = build.stderr.readline()
+        assert line, seen
+        seen += line
+    filler.unlink()
+    _, rest = build.communicate(timeout=120)
+    assert build.returncode == 0, seen + rest
+    assert "answers again" in rest
+    assert "attempt" not in seen + rest
+    assert shard_bytes(root) == expected
