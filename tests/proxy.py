@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -52,14 +52,17 @@ class Faults:
     kinds: tuple[str, ...] = KINDS
     seed: int = 0
     only: Callable[[str, str], bool] | None = None
+    header: str | None = None  # and only requests that have it
 
     def __post_init__(self) -> None:
         assert self.kinds, "no kind of fault"
         known = {*KINDS, *LASTING}
         assert set(self.kinds) <= known, f"kinds={self.kinds}, known are {sorted(known)}"
 
-    def choose(self, number: int, method: str, path: str) -> str | None:
+    def choose(self, number: int, method: str, path: str, headers: Container[str]) -> str | None:
         """What befalls the request of this number."""
+        if self.header is not None and self.header not in headers:
+            return None
         chance = random.Random(f"{self.seed} {number}")
         if chance.random() >= self.rate or (self.only and not self.only(method, path)):
             return None
@@ -81,11 +84,11 @@ class Proxy:
     _in_a_row: Counter[tuple[str, str]] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def admit(self, method: str, path: str) -> str | None:
+    def admit(self, method: str, path: str, headers: Container[str]) -> str | None:
         """Counts a request and says what is to befall it."""
         request = (method, path)
         with self._lock:
-            kind = self.faults.choose(len(self.requests), method, path)
+            kind = self.faults.choose(len(self.requests), method, path, headers)
             self.requests.append(request)
             in_a_row = self._in_a_row[request] if kind not in LASTING else 0
             if kind is None or in_a_row == _IN_A_ROW:
@@ -168,7 +171,7 @@ class _Handler(BaseHTTPRequestHandler):
         return True
 
     def _serve(self) -> None:
-        fault = self.server.proxy.admit(self.command, self.path)
+        fault = self.server.proxy.admit(self.command, self.path, self.headers)
         if fault == "refuse":
             self.close_connection = True
             return

@@ -11,18 +11,23 @@ import contextlib
 import errno
 import functools
 import io
+import logging
 import mimetypes
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from mav_pipeline.schema import Content
 from mav_pipeline.schema.errors import ChangedError, OutputError
 from mav_pipeline.storage.names import Entry, NoFile, Upload, temporary_name
+from mav_pipeline.storage.outage import is_refusal
 from mav_pipeline.storage.ranged import RangedFile
 from mav_pipeline.storage.s3_errors import ATTEMPTS, as_os_errors, attempts, error_code
+from mav_pipeline.storage.s3_probe import probe
 from mav_pipeline.storage.scratch import scratch_folder
+
+_log = logging.getLogger(__name__)
 
 _PARALLEL = 32
 _BLOCK = 8 << 20  # bytes a read of a stream, and a part of an upload
@@ -34,6 +39,7 @@ class S3Storage:
     Args:
         uri: ``s3://bucket/prefix``.
         endpoint_url: of an S3-compatible server; None is AWS.
+        checksums: sent with requests; None is boto3's default and what the environment says.
 
     Raises:
         ImportError: boto3 or stamina is not installed.
@@ -43,13 +49,18 @@ class S3Storage:
     parallel = _PARALLEL
     holds_temporaries = False
 
-    def __init__(self, uri: str, endpoint_url: str | None) -> None:
+    def __init__(
+        self,
+        uri: str,
+        endpoint_url: str | None,
+        checksums: Literal["when_supported", "when_required"] | None = None,
+    ) -> None:
         import boto3
         import botocore.session
         from botocore.config import Config
         from stamina.instrumentation import set_on_retry_hooks
 
-        self.uri = uri.rstrip("/")
+        self.uri, self._endpoint_url = uri.rstrip("/"), endpoint_url
         self._bucket, _, prefix = self.uri.removeprefix("s3://").partition("/")
         self._prefix = f"{prefix}/" if prefix else ""
         config = Config(
@@ -57,6 +68,7 @@ class S3Storage:
             max_pool_connections=_PARALLEL,
             connect_timeout=10,
             read_timeout=60,
+            request_checksum_calculation=checksums,
         )
         core = botocore.session.get_session()  # its own: boto3's default keeps old credentials
         # Half the time of a listing goes into dates, which nobody reads here.
@@ -71,9 +83,9 @@ class S3Storage:
     # reading
 
     def entries(self, folder: str = "") -> Iterator[Entry]:
-        yield from self._listed(f"{folder}/" if folder else "")
+        yield from self.listed(f"{folder}/" if folder else "")
 
-    def _listed(self, beginning: str) -> Iterator[Entry]:
+    def listed(self, beginning: str) -> Iterator[Entry]:
         """All objects whose name begins so."""
         prefix = self._prefix + beginning
         pages = self._client.get_paginator("list_objects_v2").paginate(
@@ -140,12 +152,12 @@ class S3Storage:
             self._client.upload_file(file.name, self._bucket, self._key(name), Config=_in_parts())
 
     def create(self, name: str, data: bytes) -> bool:
-        return self._put_if(name, data, IfNoneMatch="*")
+        return self.put_if(name, data, IfNoneMatch="*")
 
     def swap(self, name: str, old: bytes, new: bytes) -> bool:
         try:
             held, etag = self._read(name)
-            return held == old and self._put_if(name, new, IfMatch=etag)
+            return held == old and self.put_if(name, new, IfMatch=etag)
         except FileNotFoundError:
             return False
 
@@ -165,11 +177,22 @@ class S3Storage:
             self._client.delete_object(Bucket=self._bucket, Key=self._key(name))
 
     def uploads(self) -> Sequence[Upload]:
-        with self._errors("."):
-            pages = self._client.get_paginator("list_multipart_uploads").paginate(
-                Bucket=self._bucket, Prefix=self._prefix
+        """Where the server does not list them, none, with a warning."""
+        pages = self._client.get_paginator("list_multipart_uploads").paginate(
+            Bucket=self._bucket, Prefix=self._prefix
+        )
+        try:
+            with self._errors("."):
+                found = [entry for page in pages for entry in page.get("Uploads", ())]
+        except OSError as error:
+            if not is_refusal(error) and error.errno != errno.ENOTSUP:
+                raise
+            _log.warning(
+                "%s: unfinished uploads cannot be listed, so what killed ones leave stays until a "
+                "lifecycle rule of the bucket removes it; s3:ListBucketMultipartUploads grants it (%s)",
+                *(self, error.strerror),
             )
-            found = [entry for page in pages for entry in page.get("Uploads", ())]
+            return ()
         return [Upload(e["Key"].removeprefix(self._prefix), e["UploadId"]) for e in found]
 
     def abort(self, upload: Upload) -> None:
@@ -181,36 +204,16 @@ class S3Storage:
             return
 
     def probe(self) -> None:
-        name = temporary_name("probe")
         try:
-            try:
-                if not self.create(name, b"1") or self.create(name, b"2"):
-                    self._refuse("overwrites an object in spite of IfNoneMatch")
-                if self.swap(name, b"2", b"3") or not self.swap(name, b"1", b"3"):
-                    self._refuse("does not swap an object")
-                if name not in [entry.name for entry in self._listed(name)]:
-                    self._refuse_key()
-                if self._put_if(name, b"4", IfMatch='"00000000000000000000000000000000"'):
-                    self._refuse("overwrites an object in spite of IfMatch")
-            finally:
-                self.delete(name)
+            probe(self)
         except OSError as error:
-            cause = f"output.root={self} must be a bucket that can be written: {error.strerror}"
-            raise OutputError(f"{cause}; see storage.endpoint_url and the credentials") from error
+            raise OutputError(f"output.root={self} fails: {error.strerror}") from error
+
+    def without_checksums(self) -> S3Storage:
+        """The same, with no checksums sent but where the server must have them."""
+        return S3Storage(self.uri, self._endpoint_url, checksums="when_required")
 
     # requests
-
-    def _refuse(self, what: str) -> None:
-        raise OutputError(
-            f"output.root={self}: the server {what}, so two builders could both publish a shard; "
-            "use AWS, or a server that keeps conditional writes"
-        )
-
-    def _refuse_key(self) -> None:
-        raise OutputError(
-            f"output.root={self}: what is written there is not listed under that name, so the "
-            "server stores it under another key; write the prefix without // and without . or .."
-        )
 
     def _errors(self, name: str) -> contextlib.AbstractContextManager[None]:
         return as_os_errors(f"{self.uri}/{name}")
@@ -259,7 +262,7 @@ class S3Storage:
         finally:
             answer["Body"].close()
 
-    def _put_if(self, name: str, data: bytes, **condition: str) -> bool:
+    def put_if(self, name: str, data: bytes, **condition: str) -> bool:
         """A conditional put; what a refused one finds there may be its own, the answer lost."""
         try:
             for attempt in attempts():

@@ -84,6 +84,8 @@ def _of_answer(error: Any, what: str) -> OSError:
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
     if code in _REFUSED or status == 403:
         return RefusedError(errno.EIO, text)
+    if code == "NotImplemented" or status == 501:
+        return OSError(errno.ENOTSUP, text)
     return OSError(errno.EIO, text)
 
 
