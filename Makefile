@@ -7,6 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-com
 
 OUT ?= mav-out
 ARGS ?=
+export SRC OUT  # recipes take them from the environment, whatever characters they have
 
 .PHONY: help needs setup build-mav resume test check docs bench bench-length bench-scale bench-gpu ablations clean
 
@@ -22,7 +23,7 @@ help: ## list the targets
 
 # What the chosen source, backend, runtime and places need beside the core, each set of it once.
 needs: .venv/.core
-	@extras=$$($(BIN)/python -m scripts.extras output.root='$(OUT)' $(if $(SRC),source.root='$(SRC)') $(ARGS)) && \
+	@extras=$$($(BIN)/python -m scripts.extras "output.root=$$OUT" $${SRC:+"source.root=$$SRC"} $(ARGS)) && \
 	  { test -z "$$extras" || test -e ".venv/.extras-$$extras" || \
 	    { $(PIP) -e ".[$$extras]" && touch ".venv/.extras-$$extras"; }; }
 
@@ -35,16 +36,16 @@ setup: .venv/.dev ## make .venv with everything that tests and development need
 
 build-mav: needs ## build SRC=folder or s3:// (default: a sample) into OUT=folder or s3://; ARGS="key=value ..."
 ifdef SRC
-	$(BIN)/mav build source.root='$(SRC)' output.root='$(OUT)' $(ARGS)
+	$(BIN)/mav build "source.root=$$SRC" "output.root=$$OUT" $(ARGS)
 else
 	$(BIN)/mav sample sample.root=mav-sample
-	$(BIN)/mav build source.root=mav-sample/sav_train output.root='$(OUT)' $(ARGS)
+	$(BIN)/mav build source.root=mav-sample/sav_train "output.root=$$OUT" $(ARGS)
 endif
-	$(BIN)/mav verify output.root='$(OUT)' verify.deep=true
-	$(BIN)/mav report output.root='$(OUT)'
+	$(BIN)/mav verify "output.root=$$OUT" verify.deep=true
+	$(BIN)/mav report "output.root=$$OUT"
 
 resume: needs ## go on with the build in OUT, with the configuration that began it
-	$(BIN)/mav build output.root='$(OUT)' $(ARGS)
+	$(BIN)/mav build "output.root=$$OUT" $(ARGS)
 
 test: .venv/.dev ## run the tests on two cores; ARGS="tests/unit -k name" for some
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)

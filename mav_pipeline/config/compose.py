@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -23,6 +25,8 @@ from mav_pipeline.schema.registry import nearest
 
 _log = logging.getLogger(__name__)
 
+#: The last part of keys that name a place: whatever characters it has are its name's.
+_PLACES = ("root", "base_model", "unet", "endpoint_url", "address")
 #: Keys that have another name now; the old one is still understood.
 FORMER_KEYS = {
     "gt.root": "evaluate.root",
@@ -51,7 +55,7 @@ def composed(overrides: Sequence[str], kinds: Sequence[Kinds[Any]]) -> dict[str,
     """
     folder = conf_folder()
     groups = {path.name for path in folder.iterdir() if path.is_dir()}
-    words = [_renamed(word) for word in overrides]
+    words = [_quoted(_renamed(word)) for word in overrides]
     split = [(word, *word.lstrip("+~").partition("=")) for word in words]
     for word, _, equals, _ in split:
         if not equals:
@@ -95,6 +99,24 @@ def _composed(words: Sequence[str]) -> dict[str, Any]:
     except (HydraException, OmegaConfBaseException) as error:
         cause = str(error.__cause__ or error).splitlines()[0]
         raise ConfigError(f"the overrides {' '.join(words)} cannot be used: {cause}") from error
+
+
+def _quoted(word: str) -> str:
+    """An override as Hydra's grammar takes it: a place may be named with any characters.
+
+    What has quotes, is null or names other keys by ``${...}`` stays as it is.
+    """
+    key, equals, value = word.partition("=")
+    if not equals or value in ("", "null") or "${" in value or value[0] in "'\"[{":
+        return word
+    if key.rpartition(".")[2] not in _PLACES:
+        try:
+            OverridesParser.create().parse_override(word)
+        except HydraException:
+            pass  # as it stands it means nothing to Hydra
+        else:
+            return word
+    return f"{key}={QuotedString(value, Quote.single).with_quotes()}"
 
 
 def _renamed(word: str) -> str:

@@ -22,9 +22,16 @@ SOURCES: Kinds[SourceKind] = Kinds(
 def open_source(config: RunConfig) -> Source:
     """The source that ``config`` names; opens no file.
 
+    An output that lies below the source is none of it: its tars would be taken for new clips.
+
     Raises:
         ConfigError: ``source.root`` is unset or of an unsupported kind.
     """
     source = config.source
-    storage = open_storage(source.root, "source.root", config.storage.endpoint_url)
+    storage = open_storage(
+        source.root,
+        "source.root",
+        config.storage.endpoint_url,
+        besides=config.output.root,
+    )
     return SOURCES.get(source.name).open(storage, source, config.output.rgb)

@@ -22,13 +22,18 @@ _PLACE_ATTEMPTS = 3
 
 
 class LocalStorage:
-    """See ``Storage``."""
+    """See ``Storage``.
+
+    Args:
+        besides: a folder into which ``inputs`` does not look.
+    """
 
     parallel = 4
     holds_temporaries = True
 
-    def __init__(self, root: str | Path) -> None:
+    def __init__(self, root: str | Path, besides: str | Path | None = None) -> None:
         self.root = Path(root).expanduser().absolute()
+        self._besides = None if besides is None else Path(besides).expanduser().absolute()
 
     def __repr__(self) -> str:
         return str(self.root)
@@ -56,7 +61,7 @@ class LocalStorage:
                     yield Entry(name, stat.st_size, str(stat.st_mtime_ns))
 
     def inputs(self) -> Iterator[Entry | NoFile]:
-        return walk(self.root)
+        return walk(self.root, self._besides)
 
     def exists(self, name: str) -> bool:
         return (self.root / name).is_file()

@@ -39,6 +39,7 @@ class S3Storage:
     Args:
         uri: ``s3://bucket/prefix``.
         endpoint_url: of an S3-compatible server; None is AWS.
+        besides: another such uri, for which ``inputs`` does not look.
         checksums: sent with requests; None is boto3's default and what the environment says.
 
     Raises:
@@ -53,6 +54,8 @@ class S3Storage:
         self,
         uri: str,
         endpoint_url: str | None,
+        *,
+        besides: str | None = None,
         checksums: Literal["when_supported", "when_required"] | None = None,
     ) -> None:
         import boto3
@@ -61,6 +64,7 @@ class S3Storage:
         from stamina.instrumentation import set_on_retry_hooks
 
         self.uri, self._endpoint_url = uri.rstrip("/"), endpoint_url
+        self._besides = f"{besides.rstrip('/')}/" if besides else None
         self._bucket, _, prefix = self.uri.removeprefix("s3://").partition("/")
         self._prefix = f"{prefix}/" if prefix else ""
         config = Config(
@@ -99,7 +103,9 @@ class S3Storage:
                         yield Entry(name, found["Size"], found["ETag"].strip('"'))
 
     def inputs(self) -> Iterator[Entry | NoFile]:
-        return self.entries()
+        for entry in self.entries():
+            if self._besides is None or not f"{self.uri}/{entry.name}".startswith(self._besides):
+                yield entry
 
     def exists(self, name: str) -> bool:
         return self.size(name) is not None
@@ -189,7 +195,8 @@ class S3Storage:
                 raise
             _log.warning(
                 "%s: unfinished uploads cannot be listed, so what killed ones leave stays until a "
-                "lifecycle rule of the bucket removes it; s3:ListBucketMultipartUploads grants it (%s)",
+                "lifecycle rule of the bucket removes it; the right is "
+                "s3:ListBucketMultipartUploads (%s)",
                 *(self, error.strerror),
             )
             return ()

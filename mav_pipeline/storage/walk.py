@@ -19,25 +19,36 @@ from mav_pipeline.storage.names import Entry, NoFile
 _NOWHERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 
-def walk(root: Path) -> Iterator[Entry | NoFile]:
+def walk(root: Path, besides: Path | None = None) -> Iterator[Entry | NoFile]:
     """All files below ``root``, depth first in name order; what lies behind links comes last.
+
+    Args:
+        besides: a folder that is passed over without a word.
 
     Raises:
         OSError: a folder cannot be listed.
     """
     seen = {_identity(root.stat())}
+    without = None if besides is None or not besides.exists() else _identity(besides.stat())
     links: deque[str] = deque()
-    yield from _below(root, "", seen, links)
+    yield from _below(root, "", seen, links, without)
     while links:
         name = links.popleft()
-        if _is_new((root / name).stat(), seen):
-            yield from _below(root, name, seen, links)
+        facts = (root / name).stat()
+        if _identity(facts) == without:
+            continue
+        if _is_new(facts, seen):
+            yield from _below(root, name, seen, links, without)
         else:
             yield NoFile(name, "listed")
 
 
 def _below(
-    root: Path, folder: str, seen: set[tuple[int, int]], links: deque[str]
+    root: Path,
+    folder: str,
+    seen: set[tuple[int, int]],
+    links: deque[str],
+    without: tuple[int, int] | None,
 ) -> Iterator[Entry | NoFile]:
     """What lies below a folder, but for what links lead to, which are put aside."""
     with os.scandir(root / folder) as scan:
@@ -59,8 +70,10 @@ def _below(
             yield Entry(name, size, version) if is_file else NoFile(name, "special")
         elif entry.is_symlink():
             links.append(name)
+        elif _identity(facts) == without:
+            continue
         elif _is_new(facts, seen):
-            yield from _below(root, name, seen, links)
+            yield from _below(root, name, seen, links, without)
         else:
             yield NoFile(name, "listed")
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from mav_pipeline.storage import open_storage
 from tests import seaweed
 
-from .console import fresh, mav
+from .console import fresh, mav, shard_bytes
 from .head import ENV
 from .space import MOUNTS, head_in_space, may_mount
 
@@ -51,3 +53,34 @@ def test_a_key_that_the_server_rewrites(server: seaweed.Server, corpus: Path) ->
     assert done.code == 2, done.stderr
     assert "stores it under another key" in done.stderr
     assert not client.list_objects_v2(Bucket="place").get("Contents")
+
+
+def test_an_output_below_its_source_is_none_of_it(
+    corpus: Path, expected: dict[str, str], tmp_path: Path
+) -> None:
+    source = tmp_path / "sav_train"
+    shutil.copytree(corpus / "sav_train", source)
+    root = source / "made" / "out"
+    words = ("build", *ARGS, f"source.root={source}", f"output.root={root}")
+    assert mav(*words).code == 0
+    for name in ("index.json", "shards/mav-000001.json"):
+        (root / name).unlink()
+    done = mav(*words, "--json")
+    assert done.code == 0, done.stderr
+    assert "made/out" not in str(done.json["passed_over"]), "nor is it passed over with a word"
+    assert shard_bytes(root) == expected
+
+
+def test_a_prefix_below_its_source_is_none_of_it(
+    server: seaweed.Server, corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key, value in seaweed.ENV.items():
+        monkeypatch.setenv(key, value)
+    client = server.client()
+    seaweed.make_bucket(client, "below")
+    for key in ("in/a.mp4", "in/out/shards/mav-000000.tar", "in/output.mp4"):
+        client.put_object(Bucket="below", Key=key, Body=b"x")
+    source = open_storage(
+        "s3://below/in", "source.root", server.endpoint_url, besides="s3://below/in/out/"
+    )
+    assert [entry.name for entry in source.inputs()] == ["a.mp4", "output.mp4"]
