@@ -42,6 +42,12 @@ class RuntimeConfig:
     progress_s: Positive
 
     def __post_init__(self) -> None:
+        gpus = self.gpus_per_worker
+        if gpus != "auto" and gpus > 1 and gpus != int(gpus):
+            raise ConfigError(
+                "runtime.gpus_per_worker must be a share of one GPU or a whole number, not "
+                f"{gpus}: Ray gives no worker one GPU and part of another"
+            )
         if self.name == "local" and self.num_workers not in ("auto", 1):
             raise ConfigError(
                 f"runtime.num_workers={self.num_workers} needs runtime=ray; runtime=local is this "

@@ -5,13 +5,17 @@ In TMPDIR. Nothing is left behind, however the process ends: no folder ever name
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
+import socket
 import tempfile
 import weakref
 from io import BufferedReader
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from mav_pipeline.schema import Blob, Content, FileRef
+from mav_pipeline.schema.errors import WriteError
 from mav_pipeline.storage.base import Storage, read_pieces, read_ref
 from mav_pipeline.storage.ranged import RangedFile
 
@@ -36,6 +40,25 @@ class _Part:
         return BufferedReader(RangedFile(read, self._size))
 
 
+def _close(file: BinaryIO) -> None:
+    with contextlib.suppress(OSError):  # what is still to be flushed nobody wants any more
+        file.close()
+
+
+class _SpoolFile(io.FileIO):
+    """Says whose disk it is that fails."""
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            raise WriteError(
+                error.errno,
+                f"TMPDIR={tempfile.gettempdir()} on {socket.gethostname()} cannot be written: "
+                f"{error.strerror}; free room there, or set TMPDIR to another disk",
+            ) from error
+
+
 class Spool:
     """A seekable file to write to; what is in it is read through ``blob``.
 
@@ -44,16 +67,17 @@ class Spool:
     """
 
     def __init__(self) -> None:
-        self.file: BinaryIO = tempfile.TemporaryFile(prefix="mav-spool-")  # noqa: SIM115
-        weakref.finalize(self, self.file.close)
+        with tempfile.TemporaryFile(prefix="mav-spool-", buffering=0) as nameless:
+            self.file: BinaryIO = io.BufferedRandom(_SpoolFile(os.dup(nameless.fileno()), "r+b"))
+        weakref.finalize(self, _close, self.file)
 
     def blob(self, start: int = 0) -> Blob:
-        """The bytes from ``start`` to where the file ends now. Raises OSError: the disk is full."""
+        """The bytes from ``start`` to where the file ends. Raises WriteError: the disk is full."""
         self.file.flush()
         return _Part(self, start, self.file.seek(0, os.SEEK_END) - start)
 
     def add(self, data: bytes) -> Blob:
-        """Appends ``data``, and gives it back to be read. Raises OSError: the disk is full."""
+        """Appends ``data``, and gives it back to be read. Raises WriteError: the disk is full."""
         start = self.file.seek(0, os.SEEK_END)
         self.file.write(data)
         return self.blob(start)

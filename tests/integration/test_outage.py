@@ -69,6 +69,13 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(root)], check=True)
 
 
+def fill(path: Path) -> None:
+    """Writes a file until its disk is full."""
+    with path.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+
+
 def test_a_full_disk_is_waited_for(
     disk: Path, binary_args: tuple[str, ...], expected: dict[str, str], tmp_path: Path
 ) -> None:
@@ -89,9 +96,7 @@ def test_a_full_disk_is_waited_for(
         assert build.poll() is None
         time.sleep(0.02)
     filler = disk / "filler"
-    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-        while True:
-            file.write(bytes(4096))
+    fill(filler)
     build.send_signal(signal.SIGCONT)
     assert build.stderr is not None
     seen = ""
@@ -105,3 +110,14 @@ def test_a_full_disk_is_waited_for(
     assert "answers again" in rest
     assert "attempt" not in seen + rest
     assert shard_bytes(root) == expected
+
+
+def test_a_full_tmpdir_is_named(disk: Path, binary_args: tuple[str, ...], tmp_path: Path) -> None:
+    fill(filler := disk / "filler")
+    os.truncate(filler, filler.stat().st_size - 8192)  # Python passes over one that is full
+    words = ("build", *binary_args, f"output.root={tmp_path / 'out'}", "report.enabled=false")
+    done = mav(*words, "runtime.max_attempts=1", env={"TMPDIR": str(disk)})
+    assert done.code == 3, done.stderr
+    assert f"WriteError: [Errno 28] TMPDIR={disk} on " in done.stderr
+    assert "free room there, or set TMPDIR to another disk" in done.stderr
+    assert "Traceback" not in done.stderr

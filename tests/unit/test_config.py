@@ -43,6 +43,10 @@ from tests.fakes import config
         ({"output.alpha": "fffv1"}, "output.alpha must be ffv1 or png; did you mean 'ffv1'"),
         ({"quality.max_failed_fraction": 1.5}, "quality.max_failed_fraction must be at most 1"),
         ({"runtime.num_workers": 0}, "runtime.num_workers must be at least 1 or auto"),
+        (
+            {"runtime.gpus_per_worker": 1.5},
+            "runtime.gpus_per_worker must be a share of one GPU or a whole number, not 1.5",
+        ),
         ({"runtime.num_workers": 2}, "runtime.num_workers=2 needs runtime=ray"),
         ({"runtime.max_attempts": 0}, "runtime.max_attempts"),
         ({"runtime.encode_threads": 0}, "runtime.encode_threads"),

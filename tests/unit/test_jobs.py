@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -148,7 +150,9 @@ def test_ray_accepts_the_launchers_file() -> None:
 
     prepared = prepare_config(launcher())
     validate_config(prepared)
-    assert prepared["head_setup_commands"] == prepared["setup_commands"]
+    for node in ("head", "worker"):
+        key = f"{node}_setup_commands"
+        assert prepared[key] == launcher()[key], "with nothing of Ray's own"
 
 
 def test_ray_refuses_a_misspelt_key() -> None:
@@ -176,10 +180,51 @@ def test_the_head_does_no_matting_and_gpu_nodes_come_from_zero_on_spot() -> None
 
 
 def test_nodes_install_the_package_in_tested_versions() -> None:
-    (install,) = launcher()["setup_commands"]
-    assert "-c /home/ray/mav/constraints.txt" in install
-    assert EXTRAS in install
+    assert launcher()["setup_commands"] == []
+    for node, extras in (("head", "[ray,s3]"), ("worker", EXTRAS)):
+        (install,) = launcher()[f"{node}_setup_commands"]
+        assert "-c /home/ray/mav/constraints.txt" in install
+        assert extras in install
     assert "/home/ray/mav" in launcher()["file_mounts"]
+
+
+DRIVER = """
+import sys
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("torch", "diffusers", "transformers", "huggingface_hub"):
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Missing())
+from mav_pipeline.cli import load_config
+from mav_pipeline.planning.preflight import prepare
+from mav_pipeline.runtime.driver import open_pool
+
+config = load_config(sys.argv[1:])
+assert prepare(config, writes=True).weights
+open_pool(config)
+"""
+
+
+def test_a_driver_does_without_what_its_workers_matte_with(
+    small_source: Path, tmp_path: Path
+) -> None:
+    """As the launcher's head has it: the plan, the weights' hashes and the pool, without torch."""
+    pytest.importorskip("ray", exc_type=ImportError)
+    weights = REPOSITORY / "tests/data/videomama_micro"
+    words = ["runtime=ray", "matting=videomama", f"source.root={small_source}"]
+    words += [f"output.root={tmp_path / 'out'}", f"matting.base_model={weights / 'svd'}"]
+    command = [sys.executable, "-c", DRIVER, *words, f"matting.unet={weights / 'videomama'}"]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_guide_has_the_size_that_ray_takes() -> None:
+    pytest.importorskip("ray", exc_type=ImportError)
+    from ray._private.ray_constants import DASHBOARD_CLIENT_MAX_SIZE
+
+    assert f"above {DASHBOARD_CLIENT_MAX_SIZE >> 20} MiB the upload fails" in GUIDE.read_text()
 
 
 def test_the_launchers_dashboard_stays_on_loopback() -> None:
