@@ -12,6 +12,8 @@ from tests import seaweed
 from .console import mav, shard_bytes
 from .head import Head, running_head
 
+CHEAP = ("matting=binary", "quality.scores=basic", "report.enabled=false", "runtime.retry_wait_s=0")
+
 
 @pytest.fixture(scope="session")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -42,8 +44,8 @@ def undisturbed(
 
 @pytest.fixture(scope="session")
 def binary_args(build_args: tuple[str, ...]) -> tuple[str, ...]:
-    """Where what is hurt is the writing and the running, the matting may be cheap."""
-    return (*build_args, "matting=binary", "runtime.retry_wait_s=0.1")
+    """Where what is hurt is the writing and the running, all else may be cheap."""
+    return (*build_args, *CHEAP)
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .strike import Strike
+
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 SHARED = REPOSITORY.parent / "shared" / "data"
 
@@ -36,24 +38,52 @@ class Done:
 # What a command imports takes longer than what it does here, so it is forked from a process that
 # has imported it. With pandas: pyarrow does where there is one.
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["mav_pipeline.cli", "pandas"])
+_FORKS.set_forkserver_preload(["mav_pipeline.cli", "pandas", "numba", "boto3"])
+
+
+class Running:
+    """One command in a process of its own, forked.
+
+    Args:
+        strike: a signal that it sends to itself, when, and at the write of which file.
+    """
+
+    def __init__(
+        self, *words: str, env: dict[str, str] | None = None, strike: Strike | None = None
+    ) -> None:
+        self._folder = tempfile.TemporaryDirectory()
+        self._outputs = [Path(self._folder.name) / name for name in ("stdout", "stderr")]
+        arguments = (words, {**os.environ, **(env or {})}, self._outputs, strike)
+        self._process = _FORKS.Process(target=_run, args=arguments)
+        self._process.start()
+        assert self._process.pid is not None
+        self.pid: int = self._process.pid
+
+    def poll(self) -> int | None:
+        return self._process.exitcode
+
+    def send_signal(self, number: signal.Signals) -> None:
+        os.kill(self.pid, number)
+
+    def end(self) -> Done:
+        """Waits; the code is a signal's number, negative, where one ended it."""
+        self._process.join(240)
+        self._process.kill()  # where it hangs
+        self._process.join()
+        assert self._process.exitcode is not None
+        done = Done(self._process.exitcode, *(path.read_text() for path in self._outputs))
+        self._folder.cleanup()
+        return done
 
 
 def mav(*words: str, env: dict[str, str] | None = None) -> Done:
     """Runs one command to its end, in a process of its own."""
-    with tempfile.TemporaryDirectory() as folder:
-        outputs = [Path(folder) / name for name in ("stdout", "stderr")]
-        arguments = (words, {**os.environ, **(env or {})}, outputs)
-        process = _FORKS.Process(target=_run, args=arguments)
-        process.start()
-        process.join(240)
-        process.kill()  # where it hangs
-        process.join()
-        assert process.exitcode is not None
-        return Done(process.exitcode, *(path.read_text() for path in outputs))
+    return Running(*words, env=env).end()
 
 
-def _run(words: tuple[str, ...], env: dict[str, str], outputs: list[Path]) -> None:
+def _run(
+    words: tuple[str, ...], env: dict[str, str], outputs: list[Path], strike: Strike | None
+) -> None:
     os.chdir(REPOSITORY)
     os.environ.clear()
     os.environ.update(env)
@@ -61,6 +91,8 @@ def _run(words: tuple[str, ...], env: dict[str, str], outputs: list[Path]) -> No
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), number)
     from mav_pipeline.cli import main
 
+    if strike is not None:
+        strike.arm()
     code = main(words)
     atexit._run_exitfuncs()  # multiprocessing leaves without
     sys.exit(code)
@@ -93,17 +125,20 @@ def start(*words: str, env: dict[str, str] | None = None) -> subprocess.Popen[st
 
 
 def interrupt(
-    process: subprocess.Popen[str], when: Callable[[], bool], number: signal.Signals
+    process: subprocess.Popen[str] | Running, when: Callable[[], bool], number: signal.Signals
 ) -> int | None:
     """Sends a signal as soon as ``when`` holds; the exit code, or None where it came too late."""
-    while process.poll() is None:
-        if when():
+    struck = False
+    while process.poll() is None and not struck:
+        if struck := when():
             process.send_signal(number)
-            process.communicate(timeout=60)
-            return process.returncode
         time.sleep(0.001)
-    process.communicate()
-    return None
+    if isinstance(process, Running):
+        code = process.end().code
+    else:
+        process.communicate(timeout=60)
+        code = process.returncode
+    return code if struck else None
 
 
 def shard_bytes(root: Path) -> dict[str, str]:

@@ -27,8 +27,10 @@ from mav_pipeline.dataset.verify import verify
 from mav_pipeline.schema import RunReport
 from mav_pipeline.storage import LocalStorage
 
-from .console import REPOSITORY, Done, fresh, interrupt, mav, shard_bytes, start
+from .conftest import CHEAP
+from .console import Done, Running, fresh, interrupt, mav, shard_bytes, start
 from .head import ENV
+from .strike import Strike
 
 HERE = Path(__file__).parent
 TORN = "sav_000/sav_000003.mp4"
@@ -61,10 +63,10 @@ class Trial:
     def report(self) -> RunReport:
         return BuiltSet.open(LocalStorage(self.root)).report()
 
-    def struck(self, signal_name: str, when: str, pattern: str) -> list[str]:
-        """The command, with a signal to itself at a write."""
-        script = str(HERE / "signal_at.py")
-        return [sys.executable, script, signal_name, when, pattern, *self.words]
+    def killed(self, when: str, pattern: str) -> None:
+        """Runs the command, which is killed at a write."""
+        killed = Running(*self.words, strike=Strike(signal.SIGKILL, when, pattern)).end()
+        assert killed.code == -signal.SIGKILL, killed.stderr
 
     def whole_so_far(self) -> None:
         """Whatever has appeared in ``shards/`` has its final bytes."""
@@ -89,10 +91,9 @@ def trial(tmp_path: Path, binary_args: tuple[str, ...], expected: dict[str, str]
     return Trial(tmp_path / "out", binary_args, expected)
 
 
-def stopped(trial: Trial, when: str, pattern: str) -> subprocess.Popen[str]:
+def stopped(trial: Trial, when: str, pattern: str) -> Running:
     """A builder that has been stopped at a write, by a real SIGSTOP."""
-    command = trial.struck("STOP", when, pattern)
-    process = subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True)
+    process = Running(*trial.words, strike=Strike(signal.SIGSTOP, when, pattern))
     deadline = time.monotonic() + 60
     while psutil.Process(process.pid).status() != psutil.STATUS_STOPPED:
         assert process.poll() is None, "it ended before it was struck"
@@ -101,10 +102,10 @@ def stopped(trial: Trial, when: str, pattern: str) -> subprocess.Popen[str]:
     return process
 
 
-def go_on(process: subprocess.Popen[str]) -> tuple[str, str]:
-    """Lets a stopped builder run to its end; what it printed."""
+def go_on(process: Running) -> Done:
+    """Lets a stopped builder run to its end."""
     process.send_signal(signal.SIGCONT)
-    return process.communicate(timeout=120)
+    return process.end()
 
 
 def poisoned(harm: str, clip: str, once: Path | None = None) -> dict[str, str]:
@@ -119,9 +120,7 @@ def poisoned(harm: str, clip: str, once: Path | None = None) -> dict[str, str]:
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("file", WRITES)
 def test_sigkill_at_a_write(trial: Trial, file: str, when: str) -> None:
-    command = trial.struck("KILL", when, WRITES[file])
-    killed = subprocess.run(command, cwd=REPOSITORY, capture_output=True, timeout=120)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    trial.killed(when, WRITES[file])
     trial.whole_so_far()
     trial.ends_well()
 
@@ -142,7 +141,7 @@ def test_sigkill_from_outside(
     tmp_path: Path,
 ) -> None:
     trial = Trial(tmp_path / "out", build_args, undisturbed[1])
-    code = interrupt(start(*trial.words), lambda: instant(trial.root), signal.SIGKILL)
+    code = interrupt(Running(*trial.words), lambda: instant(trial.root), signal.SIGKILL)
     assert code == -signal.SIGKILL
     trial.whole_so_far()
     trial.ends_well()
@@ -273,7 +272,7 @@ def test_a_lost_node_costs_time_and_counts_against_no_clip(trial: Trial) -> None
 
 
 def test_workers_follow_a_cluster_as_it_grows(corpus: Path, tmp_path: Path) -> None:
-    args = (f"source.root={corpus / 'sav_train'}", "output.clips_per_shard=1", "matting=binary")
+    args = (f"source.root={corpus / 'sav_train'}", "output.clips_per_shard=1", *CHEAP)
     trial = Trial(tmp_path / "out", args, {})
     (seen := tmp_path / "seen").mkdir()
     with cluster(1) as nodes:
@@ -331,10 +330,10 @@ def test_an_output_that_turns_read_only_ends_with_3_and_then_goes_on(
     pattern = WRITES.get(file, r"shards/mav-000002\.json$")  # no file is open for writing then
     builder = stopped(trial, "after", pattern)
     remount(small_disk, "ro")
-    _, stderr = go_on(builder)
-    assert builder.returncode == 3, stderr
-    assert "Read-only file system" in stderr
-    assert "Traceback" not in stderr
+    done = go_on(builder)
+    assert done.code == 3, done.stderr
+    assert "Read-only file system" in done.stderr
+    assert "Traceback" not in done.stderr
     remount(small_disk, "rw")
     trial.whole_so_far()
     trial.ends_well()
@@ -344,10 +343,10 @@ def test_an_output_that_turns_read_only_ends_with_3_and_then_goes_on(
 
 
 def test_two_builders_at_once_do_no_harm(trial: Trial) -> None:
-    both = [start(*trial.words) for _ in range(2)]
+    both = [Running(*trial.words) for _ in range(2)]
     for builder in both:
-        _, stderr = builder.communicate(timeout=120)
-        assert builder.returncode == 0, stderr
+        done = builder.end()
+        assert done.code == 0, done.stderr
     trial.is_whole()
 
 
@@ -357,8 +356,8 @@ def test_a_zombie_that_commits_late_does_no_harm(trial: Trial, file: str) -> Non
     zombie = stopped(trial, "before", WRITES[file])
     assert mav(*trial.words).code == 0
     assert shard_bytes(trial.root) == trial.expected
-    _, stderr = go_on(zombie)
-    assert zombie.returncode == 0, stderr
+    done = go_on(zombie)
+    assert done.code == 0, done.stderr
     trial.is_whole()
 
 
@@ -367,8 +366,8 @@ def test_a_sweep_while_another_builder_publishes_loses_nothing(trial: Trial) -> 
     publisher = stopped(trial, "before", WRITES["receipt"])
     cleaned = mav("verify", f"output.root={trial.root}", "verify.clean=true", "--json").json
     assert any("mav-000001" in path for path in cleaned["removed"])
-    _, stderr = go_on(publisher)
-    assert publisher.returncode == 0, stderr
+    done = go_on(publisher)
+    assert done.code == 0, done.stderr
     trial.is_whole()
 
 
@@ -386,12 +385,12 @@ def source(corpus: Path, tmp_path: Path) -> Path:
 def test_an_input_that_changes_after_the_plan_is_a_failed_row_until_it_is_rebuilt(
     source: Path, tmp_path: Path, expected: dict[str, str]
 ) -> None:
-    args = (f"source.root={source}", "output.clips_per_shard=2", "matting=binary")
+    args = (f"source.root={source}", "output.clips_per_shard=2", *CHEAP)
     trial = Trial(tmp_path / "out", args, expected)
     builder = stopped(trial, "after", WRITES["plan"])
     os.utime(source / "sav_000" / "sav_000005.mp4")
-    _, stderr = go_on(builder)
-    assert builder.returncode == 3, stderr  # one of six clips is over the loss budget
+    done = go_on(builder)
+    assert done.code == 3, done.stderr  # one of six clips is over the loss budget
     table = pq.read_table(trial.root / "manifest.parquet", pre_buffer=False)
     (row,) = (row for row in table.to_pylist() if row["video_id"] == "sav_000005")
     assert (row["status"], row["reasons"]) == ("failed", ["changed"])
@@ -412,7 +411,7 @@ def failed(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
     root = tmp_path_factory.mktemp("failed")
     shutil.copytree(corpus / "sav_train", root / "sav_train")
     (root / "sav_train" / TORN).write_bytes(b"torn")
-    args = (f"source.root={root / 'sav_train'}", "output.clips_per_shard=2", "matting=binary")
+    args = (f"source.root={root / 'sav_train'}", "output.clips_per_shard=2", *CHEAP)
     assert mav("build", *args, f"output.root={root / 'out'}").code == 3
     return root / "sav_train", root / "out"
 
@@ -429,17 +428,15 @@ def test_sigkill_while_failed_clips_are_rebuilt(
 ) -> None:
     source, root = (shutil.copytree(folder, tmp_path / folder.name) for folder in failed)
     shutil.copyfile(corpus / "sav_train" / TORN, source / TORN)
-    args = (f"source.root={source}", "output.clips_per_shard=2", "matting=binary")
+    args = (f"source.root={source}", "output.clips_per_shard=2", *CHEAP)
     trial = Trial(root, (*args, "resume.rebuild=failed_clips"), expected)
-    command = trial.struck("KILL", when, WRITES[file])
-    killed = subprocess.run(command, cwd=REPOSITORY, capture_output=True, timeout=120)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    trial.killed(when, WRITES[file])
     assert trial.report().state == "complete"
     trial.ends_well()
 
 
 def test_a_rebuild_renews_no_other_clip(source: Path, tmp_path: Path) -> None:
-    words = ("build", f"source.root={source}", "output.clips_per_shard=2", "matting=binary")
+    words = ("build", f"source.root={source}", "output.clips_per_shard=2", *CHEAP)
     words = (*words, f"output.root={tmp_path / 'out'}")
     video = source / "sav_000" / "sav_000003.mp4"
     good = video.read_bytes()

@@ -26,10 +26,11 @@ from mav_pipeline.storage import S3Storage
 from mav_pipeline.storage.s3_errors import ATTEMPTS
 from tests import proxy, seaweed
 
-from .console import REPOSITORY, Done, mav, shard_bytes, start
+from .conftest import CHEAP
+from .console import Done, Running, mav, shard_bytes
+from .strike import Strike
 
 pytest.importorskip("boto3")
-HERE = Path(__file__).parent
 NUMBERS = itertools.count()
 
 
@@ -92,7 +93,7 @@ def bucket(server: seaweed.Server, corpus: Path, tars: Path) -> Iterator[Bucket]
     client.close()
 
 
-ARGS = ("output.clips_per_shard=2", "matting=binary", "runtime.retry_wait_s=0.1")
+ARGS = ("output.clips_per_shard=2", *CHEAP)
 
 
 @pytest.fixture(autouse=True)
@@ -258,15 +259,8 @@ def test_sigkill_at_a_write_to_s3(
         *("build", *ARGS, f"source.root={corpus / 'sav_train'}", f"output.root=s3://mav/{out}"),
         f"storage.endpoint_url={bucket.server.endpoint_url}",
     )
-    script = str(HERE / "signal_at.py")
-    killed = subprocess.run(
-        [sys.executable, script, "KILL", when, write, *words],
-        cwd=REPOSITORY,
-        env={**os.environ, **seaweed.ENV},
-        capture_output=True,
-        timeout=120,
-    )
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    killed = Running(*words, env=seaweed.ENV, strike=Strike(signal.SIGKILL, when, write)).end()
+    assert killed.code == -signal.SIGKILL, killed.stderr
     assert bucket.shard_bytes(out).items() <= expected.items()
     done = bucket.mav(*words, "--json")
     assert (done.code, done.json["state"]) == (0, "complete"), done.stderr
@@ -281,10 +275,10 @@ def test_two_builders_at_once_on_s3_do_no_harm(
         *("build", *ARGS, f"source.root={corpus / 'sav_train'}", f"output.root=s3://mav/{out}"),
         f"storage.endpoint_url={bucket.server.endpoint_url}",
     )
-    both = [start(*words, env=seaweed.ENV) for _ in range(2)]
+    both = [Running(*words, env=seaweed.ENV) for _ in range(2)]
     for builder in both:
-        _, stderr = builder.communicate(timeout=120)
-        assert builder.returncode == 0, stderr
+        done = builder.end()
+        assert done.code == 0, done.stderr
     assert bucket.shard_bytes(out) == expected
 
 
