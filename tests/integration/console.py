@@ -132,7 +132,7 @@ def interrupt(
     while process.poll() is None and not struck:
         if struck := when():
             process.send_signal(number)
-        time.sleep(0.001)
+        time.sleep(0.005)
     if isinstance(process, Running):
         code = process.end().code
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import json
 import os
 import shutil
 import socket
@@ -13,6 +14,8 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 # A driver's ray.init() would else write a token under the home folder and ask every head for it.
 ENV = {
@@ -34,6 +37,27 @@ class Head:
     address: str
     dashboard: str
     metrics: str
+    folder: Path
+
+    @property
+    def args(self) -> tuple[str, ...]:
+        """Overrides of a build there, by one worker."""
+        return ("runtime=ray", f"runtime.address={self.address}", "runtime.num_workers=1")
+
+    def workers(self) -> list[psutil.Process]:
+        """The actors that run there."""
+        found = [
+            child
+            for process in _family(self.folder)
+            for child in psutil.Process(process).children(recursive=True)
+        ]
+        return [process for process in found if process.name().startswith("ray::Actor")]
+
+
+def for_workers(env: dict[str, str]) -> dict[str, str]:
+    """The environment of a driver whose workers, on whatever head, have variables more."""
+    job = {"runtime_env": {"env_vars": env}}
+    return {**ENV, "RAY_JOB_CONFIG_JSON_ENV_VAR": json.dumps(job)}
 
 
 @contextlib.contextmanager
@@ -57,6 +81,7 @@ def running_head() -> Iterator[Head]:
             f"127.0.0.1:{port}",
             f"http://127.0.0.1:{dashboard}",
             f"http://127.0.0.1:{metrics}/metrics",
+            folder,
         )
     finally:
         _stop(folder)
@@ -70,12 +95,17 @@ def _free_ports(count: int) -> list[int]:
         return [int(probe.getsockname()[1]) for probe in probes]
 
 
+def _family(folder: Path) -> list[int]:
+    """The processes of this head alone: those whose command line names its temp folder."""
+    found = []
+    for process in psutil.process_iter(["pid", "cmdline"]):
+        words = " ".join(process.info["cmdline"] or ())
+        if str(folder) in words and process.pid != os.getpid():
+            found.append(process.pid)
+    return found
+
+
 def _stop(folder: Path) -> None:
-    """Ends the processes of this head alone: those whose command line names its temp folder."""
-    for process in Path("/proc").iterdir():
-        try:
-            words = (process / "cmdline").read_bytes() if process.name.isdigit() else b""
-        except OSError:
-            continue
-        if str(folder).encode() in words and int(process.name) != os.getpid():
-            os.kill(int(process.name), 9)
+    for pid in _family(folder):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, 9)

@@ -29,7 +29,7 @@ from mav_pipeline.storage import LocalStorage
 
 from .conftest import CHEAP
 from .console import Done, Running, fresh, interrupt, mav, shard_bytes, start
-from .head import ENV
+from .head import ENV, Head, for_workers
 from .strike import Strike
 
 HERE = Path(__file__).parent
@@ -108,9 +108,10 @@ def go_on(process: Running) -> Done:
     return process.end()
 
 
-def poisoned(harm: str, clip: str, once: Path | None = None) -> dict[str, str]:
+def poison(harm: str, clip: str, once: Path | None = None) -> dict[str, str]:
+    """The environment of a process that is to be harmed."""
     path = os.pathsep.join(filter(None, [str(HERE / "poison"), os.environ.get("PYTHONPATH")]))
-    env = {"MAV_POISON": f"{harm}:{clip}", "PYTHONPATH": path, **ENV}
+    env = {"MAV_POISON": f"{harm}:{clip}", "PYTHONPATH": path}
     return {**env, "MAV_POISON_ONCE": str(once)} if once else env
 
 
@@ -147,18 +148,14 @@ def test_sigkill_from_outside(
     trial.ends_well()
 
 
-@pytest.mark.parametrize("runtime", ["local", "ray"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_polite_signal_ends_with_130_and_leaves_no_litter(
-    trial: Trial, number: signal.Signals, runtime: str
+    trial: Trial, number: signal.Signals
 ) -> None:
-    words = (*trial.words, f"runtime={runtime}")
-    driver = start(*words, env=poisoned("slow", "*"))
-    code = interrupt(driver, lambda: trial.receipts() == 1, number)
-    assert code == 130
-    if runtime == "local":  # an actor is killed with what it has in hand
-        assert not list(trial.root.glob("shards/.*.tmp"))
-        assert mav("verify", f"output.root={trial.root}").code == 3, "whole, but unfinished"
+    driver = start(*trial.words, env=poison("slow", "*"))
+    assert interrupt(driver, lambda: trial.receipts() == 1, number) == 130
+    assert not list(trial.root.glob("shards/.*.tmp"))
+    assert mav("verify", f"output.root={trial.root}").code == 3, "whole, but unfinished"
     assert trial.report().state == "incomplete"
     trial.ends_well()
 
@@ -166,18 +163,24 @@ def test_a_polite_signal_ends_with_130_and_leaves_no_litter(
 # workers, on a real Ray
 
 
-def workers_of(driver: int) -> list[psutil.Process]:
-    found = psutil.Process(driver).children(recursive=True)
-    return [process for process in found if process.name().startswith("ray::Actor")]
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_polite_signal_to_a_driver_of_ray_ends_with_130(
+    head: Head, trial: Trial, number: signal.Signals
+) -> None:
+    """An actor is killed with what it has in hand."""
+    driver = start(*trial.words, *head.args, env=for_workers(poison("slow", "*")))
+    assert interrupt(driver, lambda: trial.receipts() == 1, number) == 130
+    assert trial.report().state == "incomplete"
+    trial.ends_well()
 
 
-def test_a_killed_worker_is_replaced(trial: Trial) -> None:
-    words = (*trial.words, "runtime=ray", "runtime.num_workers=1")
-    driver = start(*words, env=poisoned("slow", "*"))
+def test_a_killed_worker_is_replaced(head: Head, trial: Trial) -> None:
+    driver = start(*trial.words, *head.args, env=for_workers(poison("slow", "*")))
     killed = None
     while killed is None and driver.poll() is None:
+        time.sleep(0.05)
         if any(trial.root.glob("shards/.mav-000001.tar.*.tmp")):
-            for worker in workers_of(driver.pid):
+            for worker in head.workers():
                 worker.kill()
                 killed = worker.pid
     _, stderr = driver.communicate(timeout=120)
@@ -187,10 +190,9 @@ def test_a_killed_worker_is_replaced(trial: Trial) -> None:
     trial.ends_well()
 
 
-def test_a_worker_that_hangs_is_given_up(trial: Trial, tmp_path: Path) -> None:
-    env = poisoned("hang", "sav_000003", once=tmp_path / "hung")
-    words = (*trial.words, "runtime=ray", "runtime.num_workers=1", "runtime.shard_timeout_s=8")
-    done = fresh(*words, env=env)
+def test_a_worker_that_hangs_is_given_up(head: Head, trial: Trial, tmp_path: Path) -> None:
+    env = for_workers(poison("hang", "sav_000003", once=tmp_path / "hung"))
+    done = fresh(*trial.words, *head.args, "runtime.shard_timeout_s=8", env=env)
     assert done.code == 0, done.stderr
     assert "nothing done within runtime.shard_timeout_s=8" in done.stderr
     assert trial.receipt(1)["attempts"] == 2
@@ -199,11 +201,12 @@ def test_a_worker_that_hangs_is_given_up(trial: Trial, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("harm", ["kill", "hang"])
 def test_a_clip_that_takes_its_worker_down_each_time_is_quarantined(
-    trial: Trial, harm: str
+    head: Head, trial: Trial, harm: str
 ) -> None:
-    args = ("runtime=ray", "runtime.num_workers=1", "quality.max_failed_fraction=0.5")
+    args = (*head.args, "quality.max_failed_fraction=0.5")
     limit = ("runtime.shard_timeout_s=6",) if harm == "hang" else ()
-    done = fresh(*trial.words, *args, *limit, "--json", env=poisoned(harm, "sav_000003"))
+    env = for_workers(poison(harm, "sav_000003"))
+    done = fresh(*trial.words, *args, *limit, "--json", env=env)
     assert (done.code, done.json["state"]) == (0, "complete"), done.stderr
     assert done.json["clips"]["failed"] == 1
     table = pq.read_table(trial.root / "manifest.parquet", pre_buffer=False)
@@ -238,7 +241,7 @@ def cluster(nodes: int) -> Iterator[Nodes]:
     """A head and so many nodes, on which every clip takes its time."""
     process = subprocess.Popen(
         [sys.executable, str(HERE / "nodes.py"), str(nodes)],
-        env={**os.environ, **poisoned("slow", "*")},
+        env={**os.environ, **ENV, **poison("slow", "*")},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -257,9 +260,9 @@ def cluster(nodes: int) -> Iterator[Nodes]:
 
 
 def test_a_lost_node_costs_time_and_counts_against_no_clip(trial: Trial) -> None:
-    with cluster(3) as nodes:
+    with cluster(2) as nodes:
         words = (*trial.words, "runtime=ray", f"runtime.address={nodes.address}")
-        driver = start(*words, "runtime.num_workers=2", env=poisoned("slow", "*"))
+        driver = start(*words, "runtime.num_workers=2", env={**ENV, **poison("slow", "*")})
         while not list(trial.root.glob("shards/.mav-*.tar.*.tmp")) and driver.poll() is None:
             time.sleep(0.1)
         assert nodes.tell("kill") != "none"
@@ -278,7 +281,7 @@ def test_workers_follow_a_cluster_as_it_grows(corpus: Path, tmp_path: Path) -> N
     with cluster(1) as nodes:
         words = (*trial.words, "runtime=ray", f"runtime.address={nodes.address}")
         # The first worker stays at its fourth clip until a second one has read one.
-        driver = start(*words, env=poisoned("alone", "sav_000003", once=seen))
+        driver = start(*words, env={**ENV, **poison("alone", "sav_000003", once=seen)})
         while not trial.receipts() and driver.poll() is None:
             time.sleep(0.1)
         assert nodes.tell("add") == "added"

@@ -108,11 +108,15 @@ def test_only_status_is_watched(verb: str, tmp_path: Path) -> None:
 
 
 def test_ray_exports_what_the_dashboard_draws(
-    head: Head, build_args: tuple[str, ...], tmp_path: Path
+    head: Head,
+    build_args: tuple[str, ...],
+    undisturbed: tuple[Path, dict[str, str]],
+    tmp_path: Path,
 ) -> None:
     args = ("runtime=ray", f"runtime.address={head.address}", f"output.root={tmp_path / 'out'}")
     done = fresh("build", *build_args, *args, "--json", env=ENV)
     assert done.code == 0, done.stderr
+    assert shard_bytes(tmp_path / "out") == undisturbed[1]
     report = done.json
     found = exported(head, 'ray_mav_shards{state="published"}', 3)
     assert found["ray_mav_alpha_frames_total{}"] == report["frames"]

@@ -89,7 +89,7 @@ def test_a_build_takes_its_weights_from_s3(
             client.upload_file(str(path), "weights", key)
     client.close()
     source = (f"source.root={corpus / 'sav_train'}", "source.limit=1")
-    common = ("matting=videomama", "quality.enabled=false", *source, *SMALL)
+    common = ("matting=videomama", "quality.enabled=false", "report.enabled=false", *source, *SMALL)
     local = ("matting.base_model=" + str(base), "matting.unet=" + str(unet))
     remote = ("matting.base_model=s3://weights/svd", "matting.unet=s3://weights/videomama")
     endpoint = f"storage.endpoint_url={server.endpoint_url}"
