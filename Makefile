@@ -48,7 +48,7 @@ resume: needs ## go on with the build in OUT, with the configuration that began 
 	$(BIN)/mav build "output.root=$$OUT" $(ARGS)
 
 test: .venv/.dev ## run the tests on two cores; ARGS="tests/unit -k name" for some
-	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)  # one more: some wait
 
 check: .venv/.dev ## lint, formatting, types
 	$(BIN)/ruff check .

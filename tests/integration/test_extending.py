@@ -22,9 +22,8 @@ class Copy:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        for name in ("mav_pipeline", "conf"):
-            ignore = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(REPOSITORY / name, root / name, ignore=ignore)
+        for name in ("mav_pipeline", "conf"):  # with what is compiled: each process would again
+            shutil.copytree(REPOSITORY / name, root / name)
         write_clip(root / "in", "clip_1", {0: moving_box(3)})
         write_clip(root / "in", "clip_2", {0: moving_box(3)})
         self.touched: set[str] = set()

@@ -43,7 +43,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def words(clips: Path) -> tuple[str, ...]:
     chosen = ("source=their_clips", "source.flavour=sour", "matting=theirs", "matting.opacity=1")
-    return (*chosen, f"source.root={clips}", "output.clips_per_shard=1")
+    return (*chosen, f"source.root={clips}", "output.clips_per_shard=1", "report.enabled=false")
 
 
 def test_their_backend_and_source_build_a_set(

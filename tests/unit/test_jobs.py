@@ -107,9 +107,10 @@ def test_every_key_that_the_guide_names_exists() -> None:
     known, sections = set(flatten(defaults)), "|".join(defaults)
     named = re.findall(rf"`((?:{sections})\.\w+)(=[^`\s]+)?`", GUIDE.read_text())
     assert named
-    for key, value in named:
+    for key, value in dict.fromkeys(named):
         assert key in known, key
-        load_config(["runtime=ray", key + value] if value else [])
+        if value:
+            load_config(["runtime=ray", key + value])
 
 
 def test_scripts_that_commands_run_are_there() -> None:
