@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from .strike import Strike
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
@@ -64,6 +66,20 @@ class Running:
 
     def send_signal(self, number: signal.Signals) -> None:
         os.kill(self.pid, number)
+
+    def stopped(self) -> Running:
+        """Waits until its strike has stopped it."""
+        while psutil.Process(self.pid).status() != psutil.STATUS_STOPPED:
+            assert self.poll() is None, f"it ended before it was struck: {self.said()}"
+            time.sleep(0.02)
+        return self
+
+    def go_on(self) -> None:
+        self.send_signal(signal.SIGCONT)
+
+    def said(self) -> str:
+        """What it has written to stderr so far."""
+        return self._outputs[1].read_text()
 
     def end(self) -> Done:
         """Waits; the code is a signal's number, negative, where one ended it."""

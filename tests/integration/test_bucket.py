@@ -76,7 +76,7 @@ def test_a_build_does_without_a_list_of_unfinished_uploads(
     faults = proxy.Faults(1, (kind,), only=of_uploads)
     with proxy.running(server.endpoint_url, faults) as hurt:
         words = (f"output.root={root}", f"storage.endpoint_url={hurt.endpoint_url}")
-        done = mav("build", *binary_args, *words, "report.enabled=false", "source.limit=1")
+        done = mav("build", *binary_args, *words, "source.limit=1")
         assert done.code == 0, done.stderr
         first, *_ = done.stderr.splitlines()
         assert "unfinished uploads cannot be listed" in first, "said before anything is matted"

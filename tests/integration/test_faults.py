@@ -93,19 +93,13 @@ def trial(tmp_path: Path, binary_args: tuple[str, ...], expected: dict[str, str]
 
 def stopped(trial: Trial, when: str, pattern: str) -> Running:
     """A builder that has been stopped at a write, by a real SIGSTOP."""
-    process = Running(*trial.words, strike=Strike(signal.SIGSTOP, when, pattern))
-    deadline = time.monotonic() + 60
-    while psutil.Process(process.pid).status() != psutil.STATUS_STOPPED:
-        assert process.poll() is None, "it ended before it was struck"
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    return process
+    return Running(*trial.words, strike=Strike(signal.SIGSTOP, when, pattern)).stopped()
 
 
-def go_on(process: Running) -> Done:
+def go_on(builder: Running) -> Done:
     """Lets a stopped builder run to its end."""
-    process.send_signal(signal.SIGCONT)
-    return process.end()
+    builder.go_on()
+    return builder.end()
 
 
 def poison(harm: str, clip: str, once: Path | None = None) -> dict[str, str]:

@@ -6,20 +6,17 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
 from tests import proxy, seaweed
 
-from .console import REPOSITORY, mav, shard_bytes
+from .console import Running, mav, shard_bytes
 from .space import MOUNTS, may_mount
-
-HERE = Path(__file__).parent
+from .strike import Strike
 
 
 def to_shards(method: str, path: str) -> bool:
@@ -34,7 +31,7 @@ def test_a_refusal_ends_the_build_and_the_next_one_publishes_what_waited(
 ) -> None:
     client = server.client()
     seaweed.make_bucket(client, "outage")
-    words = ("build", *binary_args, "output.root=s3://outage/out", "report.enabled=false")
+    words = ("build", *binary_args, "output.root=s3://outage/out")
     env = {**seaweed.ENV, "TMPDIR": str(tmp_path)}
     denied = proxy.Faults(1.0, ("deny",), only=to_shards)
     with proxy.running(server.endpoint_url, denied) as hurt:
@@ -81,41 +78,28 @@ def test_a_full_disk_is_waited_for(
 ) -> None:
     """It fills just before a receipt, and is emptied once the build has said that it waits."""
     root = disk / "out"
-    words = ("build", *binary_args, f"output.root={root}", "report.enabled=false")
-    pattern = r"shards/mav-000001-\w{16}\.parquet$"
-    command = [sys.executable, str(HERE / "signal_at.py"), "STOP", "after", pattern, *words]
+    words = ("build", *binary_args, f"output.root={root}")
     (tmp_path / "tmp").mkdir()
-    build = subprocess.Popen(
-        command,
-        cwd=REPOSITORY,
-        env={**os.environ, "TMPDIR": str(tmp_path / "tmp")},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    while psutil.Process(build.pid).status() != psutil.STATUS_STOPPED:
-        assert build.poll() is None
-        time.sleep(0.02)
+    strike = Strike(signal.SIGSTOP, "after", r"shards/mav-000001-\w{16}\.parquet$")
+    build = Running(*words, env={"TMPDIR": str(tmp_path / "tmp")}, strike=strike).stopped()
     filler = disk / "filler"
     fill(filler)
-    build.send_signal(signal.SIGCONT)
-    assert build.stderr is not None
-    seen = ""
-    while "No space left on device; again in" not in seen:
-        line = build.stderr.readline()
-        assert line, seen
-        seen += line
+    build.go_on()
+    while "No space left on device; again in" not in build.said():
+        assert build.poll() is None, build.said()
+        time.sleep(0.02)
     filler.unlink()
-    _, rest = build.communicate(timeout=120)
-    assert build.returncode == 0, seen + rest
-    assert "answers again" in rest
-    assert "attempt" not in seen + rest
+    done = build.end()
+    assert done.code == 0, done.stderr
+    assert "answers again" in done.stderr
+    assert "attempt" not in done.stderr
     assert shard_bytes(root) == expected
 
 
 def test_a_full_tmpdir_is_named(disk: Path, binary_args: tuple[str, ...], tmp_path: Path) -> None:
     fill(filler := disk / "filler")
     os.truncate(filler, filler.stat().st_size - 8192)  # Python passes over one that is full
-    words = ("build", *binary_args, f"output.root={tmp_path / 'out'}", "report.enabled=false")
+    words = ("build", *binary_args, f"output.root={tmp_path / 'out'}")
     done = mav(*words, "runtime.max_attempts=1", env={"TMPDIR": str(disk)})
     assert done.code == 3, done.stderr
     assert f"WriteError: [Errno 28] TMPDIR={disk} on " in done.stderr

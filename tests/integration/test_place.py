@@ -12,11 +12,12 @@ import pytest
 from mav_pipeline.storage import open_storage
 from tests import seaweed
 
+from .conftest import CHEAP
 from .console import fresh, mav, shard_bytes
 from .head import ENV
 from .space import MOUNTS, head_in_space, may_mount
 
-ARGS = ("matting=binary", "output.clips_per_shard=2", "report.enabled=false")
+ARGS = ("output.clips_per_shard=2", *CHEAP)
 
 
 @pytest.fixture
