@@ -14,10 +14,12 @@ export SRC OUT  # recipes take them from the environment, whatever characters th
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 
-.venv/.core: pyproject.toml constraints.txt
+.venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || \
 	  { echo "Python 3.11 to 3.13 is needed, $(PYTHON) is $$($(PYTHON) --version); set PYTHON=..." >&2; exit 2; }
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(PYTHON) -m venv .venv
+
+.venv/.core: pyproject.toml constraints.txt | .venv/bin/python
 	$(PIP) -e .
 	@touch $@
 
@@ -27,12 +29,15 @@ needs: .venv/.core
 	  { test -z "$$extras" || test -e ".venv/.extras-$$extras" || \
 	    { $(PIP) -e ".[$$extras]" && touch ".venv/.extras-$$extras"; }; }
 
-.venv/.dev: .venv/.core
+.venv/.dev: pyproject.toml constraints.txt | .venv/bin/python
 	$(PIP) -e '.[ray,s3,videomama,dev]'
+	@touch .venv/.core $@
+
+.venv/.compiled: .venv/.dev
 	$(BIN)/python -c 'import pymatting'  # compiles once, a minute; tests would each wait for that
 	@touch $@
 
-setup: .venv/.dev ## make .venv with everything that tests and development need
+setup: .venv/.compiled ## make .venv with everything that tests and development need
 
 build-mav: needs ## build SRC=folder or s3:// (default: a sample) into OUT=folder or s3://; ARGS="key=value ..."
 ifdef SRC
@@ -47,7 +52,7 @@ endif
 resume: needs ## go on with the build in OUT, with the configuration that began it
 	$(BIN)/mav build "output.root=$$OUT" $(ARGS)
 
-test: .venv/.dev ## run the tests on two cores; ARGS="tests/unit -k name" for some
+test: .venv/.compiled ## run the tests on two cores; ARGS="tests/unit -k name" for some
 	$(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)  # one more: some wait
 
 check: .venv/.dev ## lint, formatting, types
