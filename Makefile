@@ -30,7 +30,7 @@ needs: .venv/.core
 	    { $(PIP) -e ".[$$extras]" && touch ".venv/.extras-$$extras"; }; }
 
 .venv/.dev: pyproject.toml constraints.txt | .venv/bin/python
-	$(PIP) -e '.[ray,s3,videomama,dev]'
+	$(PIP) -e '.[ray,s3,train,videomama,dev]'
 	@touch .venv/.core $@
 
 .venv/.compiled: .venv/.dev

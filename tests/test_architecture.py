@@ -40,13 +40,16 @@ ONLY_IN = {
     "pydantic": ("config", "sources", "matting"),
     "torch": ("matting", "train"),
     "diffusers": ("matting",),
+    "transformers": ("matting",),
+    "safetensors": ("matting", "train"),
     "huggingface_hub": ("dataset", "matting"),
     "pymatting": ("matting", "media"),
     "numba": ("media",),
 }
 #: Heavy: imported where they are used, not where a module that may use them is.
 LAZY = (
-    *("torch", "diffusers", "pymatting", "numba", "webdataset", "huggingface_hub"),
+    *("torch", "diffusers", "transformers", "pymatting", "numba", "webdataset"),
+    *("huggingface_hub", "safetensors"),
     *("boto3", "botocore", "stamina"),
 )
 #: What a trainer imports: a DataLoader tells how to read a dataset by its class, which must derive
