@@ -115,7 +115,8 @@ class ClipJob:
     ) -> Problem | None:
         """Gives the blocks of alpha to ``matted``; what went wrong with all masklets, if it did."""
         wanted = [masklet for masklet in clip.masklets if masklet.problem is None]
-        reach = Reach(wanted, len(clip.frame_indices))
+        tracks = self._config.matting.tracks
+        reach = Reach(wanted, len(clip.frame_indices), tracks=tracks)
         looks = self._config.quality.scores == "full"
         try:
             for block in self._blocks(clip, frames, wanted, times):
@@ -275,7 +276,10 @@ class MattedClip:
     def _sample(self, stored: Sequence[StoredMasklet]) -> Sample:
         matting = self._config.matting
         provenance = Provenance(
-            fingerprint=self._stamp.fingerprint, backend=matting.name, seed=matting.seed
+            fingerprint=self._stamp.fingerprint,
+            backend=matting.name,
+            seed=matting.seed,
+            tracks=matting.tracks,
         )
         rgb = self._loaded.rgb()
         return encode_sample(self._clip, rgb, stored, provenance, self._stamp.format)

@@ -24,6 +24,8 @@ from mav_pipeline.media.sizing import restore
 from mav_pipeline.quality import LostFrames, Scorer, judge
 from mav_pipeline.schema import AlphaFrame, Clip, Frame, Masklet, Matte, Member, Seams, size_of
 
+_HALF = 127  # alpha above it shows an object
+
 
 @dataclass(frozen=True, slots=True)
 class Finished:
@@ -36,7 +38,12 @@ class Finished:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encoded:
-    """A masklet whose alpha is whole. Frames after its last may still show that it was lost."""
+    """A masklet whose alpha is whole. Frames after its last may still show that it was lost.
+
+    Attributes:
+        frames: on which alpha was made.
+        ghosts: annotated frames without the object on which alpha shows one all the same.
+    """
 
     clip: Clip
     masklet: Masklet
@@ -45,6 +52,8 @@ class Encoded:
     scorer: Scorer
     seams: Seams
     notes: Sequence[str]
+    frames: int
+    ghosts: int
 
     def judged(self, shard: str, lost: LostFrames | None) -> Finished:
         """Judges it, when every frame of the clip was seen.
@@ -52,7 +61,8 @@ class Encoded:
         Args:
             lost: where its object was lost; None where nobody looked.
         """
-        scores = self.scorer.scores(self.seams, absent=_absent(self.masklet), lost=lost)
+        absent = _absent(self.masklet) - self.ghosts
+        scores = self.scorer.scores(self.seams, absent=absent, ghosts=self.ghosts, lost=lost)
         verdict = judge(scores, self.config.quality)
         kept = verdict.status == "accepted" or self.config.quality.keep_rejected
         values: dict[str, Any] = {
@@ -69,7 +79,7 @@ class Encoded:
         return Finished(
             row=masklet_row(self.clip, self.masklet, shard, values),
             stored=StoredMasklet(self.masklet, verdict, tuple(self.members)) if kept else None,
-            frames=sum(self.masklet.visible),
+            frames=self.frames,
         )
 
 
@@ -81,7 +91,8 @@ class MaskletFinisher:
         self._writer = alpha_writer(config.output.alpha, clip, masklet)
         self._scorer = Scorer(full=config.quality.scores == "full")
         self._empty = np.zeros((clip.height, clip.width), np.uint8)
-        self._next = 0
+        self._next = self._ghosts = 0
+        self._made = sum(masklet.visible)
         self._notes = dict.fromkeys(masklet.notes)
 
     def add(self, matte: Matte, frames: Sequence[Frame] | None) -> None:
@@ -115,6 +126,8 @@ class MaskletFinisher:
             scorer=self._scorer,
             seams=seams,
             notes=tuple(self._notes),
+            frames=self._made,
+            ghosts=self._ghosts,
         )
 
     def _fill(self, until: int) -> None:
@@ -123,8 +136,12 @@ class MaskletFinisher:
 
     def _frame(self, alpha: AlphaFrame, frame: Frame | None = None) -> None:
         rle = self._masklet.rles[self._next]
-        if rle is None:
+        if rle is None and not self._config.matting.tracks:
             alpha = self._empty
+        elif rle is None and alpha is not self._empty:
+            self._made += 1
+            looked = self._masklet.looked_for[self._next]
+            self._ghosts += looked and bool((alpha > _HALF).any())
         with self._times.stage("encode"):
             self._writer.write(alpha)
         if rle is not None:

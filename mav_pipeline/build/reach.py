@@ -13,15 +13,16 @@ class Reach:
     Args:
         masklets: those that are matted.
         frames: annotated frames of the clip.
+        tracks: whether those after an object's first mask are matted without a mask too.
     """
 
-    def __init__(self, masklets: Sequence[Masklet], frames: int) -> None:
-        self._frames = frames
+    def __init__(self, masklets: Sequence[Masklet], frames: int, *, tracks: bool = False) -> None:
+        self._frames, self._tracks = frames, tracks
         self._next = {masklet.name: _visible(masklet, 0) for masklet in masklets}
 
     def advance(self, masklet: Masklet, stop: int) -> bool:
         """Alpha has come up to ``stop``; whether none is to come any more."""
-        self._next[masklet.name] = _visible(masklet, stop)
+        self._next[masklet.name] = stop if self._tracks else _visible(masklet, stop)
         return self._next[masklet.name] == self._frames
 
     def end(self, masklet: Masklet) -> None:

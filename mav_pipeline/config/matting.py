@@ -36,6 +36,11 @@ class MattingConfig:
         ok = self.overlap < self.window
         require(ok, "matting.overlap", "at least 0 and below matting.window", self.overlap)
 
+    @property
+    def tracks(self) -> bool:
+        """Whether alpha is made from an object's first mask to the clip's end, masks or none."""
+        return False
+
     def size_rule(self, multiple: int) -> SizeRule:
         """The rule for a backend whose sides are multiples of ``multiple``."""
         return SizeRule(

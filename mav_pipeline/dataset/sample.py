@@ -165,7 +165,7 @@ def _check_masklet(document: SampleDocument, masklet: MaskletDocument, members: 
             raise ValueError(f"alpha of {name} has frames of {alpha.shape}, {wanted}")
         if (next(masks) is not None) != shown:
             raise ValueError(f"masks of {name} do not agree with its visible frames")
-        if not shown and alpha.any():
+        if not (shown or document.provenance.tracks) and alpha.any():
             raise ValueError(f"alpha of {name} is not 0 on invisible frame {number}")
     if next(found, None) is not None:
         raise ValueError(f"alpha of {name} has more frames, {wanted}")

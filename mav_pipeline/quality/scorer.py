@@ -164,21 +164,22 @@ class Scorer:
         return None if lost is None else len(lost.gone) + len(lost.crumbs | self._hidden)
 
     def scores(
-        self, seams: Seams, absent: int = 0, lost: LostFrames | None = None
+        self, seams: Seams, absent: int = 0, ghosts: int = 0, lost: LostFrames | None = None
     ) -> dict[str, float | None]:
         """All of ``schema.SCORES``, which says what each means; None where one sees nothing.
 
         Args:
-            absent: annotated frames on which the object is not seen; alpha is 0 there.
+            absent: annotated frames on which the object is not seen, nor alpha shows one.
+            ghosts: annotated frames on which it is not seen and alpha shows one.
             lost: where its object was lost; without it ``lost_share`` is None.
         """
-        s = self._sums
+        s, unseen = self._sums, absent + ghosts
         values = {
             "outside_mass": _ratio(s, "outside", "alpha"),
             "core_loss": _ratio(s, "core_loss", "core", 255),
             "area_ratio": _ratio(s, "alpha", "mask", 255),
             "mask_iou": _ratio(s, "both", "either"),
-            "mask_j": (s["overlap"] + absent) / (s["frames"] + absent) if "frames" in s else None,
+            "mask_j": (s["overlap"] + absent) / (s["frames"] + unseen) if "frames" in s else None,
             "softness": _ratio(s, "soft", "border"),
             "flicker": _ratio(s, "unexplained", "moved"),
             "seam_ratio": _seam_ratio(self._deltas, seams.windows, seams),

@@ -37,11 +37,16 @@ class MaskletDocument:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
-    """Which build made a sample, by which backend, with which seed of its noise."""
+    """Which build made a sample, by which backend, with which seed of its noise.
+
+    Attributes:
+        tracks: whether alpha may show the object also where no mask does; said only where it is so.
+    """
 
     fingerprint: str
     backend: str
     seed: int
+    tracks: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +90,8 @@ class SampleDocument:
         document = {"key": self.key, **asdict(self)}
         if self.format == 1:
             del document["format"]
+        if not self.provenance.tracks:
+            del document["provenance"]["tracks"]
         return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
 
     @classmethod

@@ -115,7 +115,8 @@ class MattingBackend(Protocol):
         after it.
 
         Depends on clip, masklet and config alone: not on the worker, on earlier clips, nor on
-        which other masklets are asked for. Frames without a mask are left out.
+        which other masklets are asked for. Frames without a mask are left out, unless the config
+        says that the backend ``tracks`` its objects.
 
         Args:
             frames: (clip.size.pad_height, clip.size.pad_width, 3) of each annotated frame, in time

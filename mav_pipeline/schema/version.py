@@ -42,6 +42,7 @@ CHANGES: Mapping[int, tuple[str, ...]] = {
         "`source.labels` and `source.void` of sources whose masks are images; older sets were read "
         "picture by picture",
         "rows have `lost_frames` and the score `lost_share`, with a gate: `quality.max_lost_share`",
+        "`provenance` of samples says `tracks` where alpha may show the object without a mask",
         "`evaluation/metrics.csv` has `truth_frames`, `grad_lr`, `dtssd_pairs`, `j`, `f` and `jf`; "
         "its `dtssd` counts 0 for the first frame; `evaluation/unseen.csv` is new",
     ),

@@ -3,7 +3,8 @@
 The table, ``tests/data/revisions.json``, says of each source, each backend and the scorer what
 small sets held when it had its revision. After a change that is meant, raise it and write the
 table anew: ``python -m tests.integration.test_revisions``. Videomama's pixels are held to the
-reference's, within 1/255, in ``tests/unit/test_videomama.py``.
+reference's, within 1/255, in ``tests/unit/test_videomama.py``, sam2_matte's logits to those of
+transformers in ``tests/unit/test_sam2_model.py``.
 """
 
 from __future__ import annotations

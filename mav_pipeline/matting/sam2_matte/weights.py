@@ -101,7 +101,9 @@ def load(weights: Weights, key: str, size: int | None = None) -> Any:
     """
     from safetensors import SafetensorError
     from transformers import Sam2VideoConfig, Sam2VideoModel
+    from transformers.utils.logging import disable_progress_bar
 
+    disable_progress_bar()  # it would run through the live view
     try:
         config = Sam2VideoConfig.from_pretrained(weights.folder)
         if size is not None:

@@ -28,7 +28,8 @@ class MatteSample(TypedDict):
         key: the clip's id.
         masklet: its name, ``manual_003``.
         frames: (T, H, W, 3) uint8 RGB; absent where the set was built with ``output.rgb=none``.
-        alpha: (T, H, W) uint8, 255 = opaque; 0 on frames where the masklet is not visible.
+        alpha: (T, H, W) uint8, 255 = opaque; 0 on frames where the masklet is not visible, unless
+            the set's backend tracks objects.
         mask: (T, H, W) bool, the binary masks that the alpha was made from.
         visible: (T,) bool, whether the masklet is seen in the source frame.
         annotated: (T,) bool, whether anybody looked for it there. Where nobody did, it may be there
