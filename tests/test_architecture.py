@@ -56,7 +56,10 @@ LAZY = (
 #: from torch's, so torch is there as the class is made, and webdataset is asked for with it. No
 #: module of the pipeline imports it.
 FOR_TRAINERS = "mav_pipeline.train.loader"
-EAGER = {f"{FOR_TRAINERS}.matte_dataset": ("torch", "webdataset")}
+EAGER = {
+    f"{FOR_TRAINERS}.matte_dataset": ("torch", "webdataset"),
+    "mav_pipeline.matting.videomama.exact": ("torch", "diffusers"),
+}
 
 
 @dataclass(frozen=True, slots=True)
