@@ -132,7 +132,7 @@ class MattingBackend(Protocol):
         ...
 
     def notes(self) -> tuple[str, ...]:
-        """What a receipt must say of how it works now, e.g. batches halved; mostly nothing."""
+        """What a receipt must say of how it works now, e.g. of memory freed; mostly nothing."""
         ...
 
     def close(self) -> None:

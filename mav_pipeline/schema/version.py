@@ -41,6 +41,8 @@ CHANGES: Mapping[int, tuple[str, ...]] = {
         "where somebody looked for the object; in older sets that is every frame",
         "`source.labels` and `source.void` of sources whose masks are images; older sets were read "
         "picture by picture",
+        "`matting.memory_gb` and `matting.rounding` of VideoMaMa; older sets were built in batches "
+        "of `matting.max_batch` at any size, and with `truncate`",
         "rows have `lost_frames` and the score `lost_share`, with a gate: `quality.max_lost_share`",
         "`provenance` of samples says `tracks` where alpha may show the object without a mask",
         "`evaluation/metrics.csv` has `truth_frames`, `grad_lr`, `dtssd_pairs`, `j`, `f` and `jf`; "
@@ -55,6 +57,8 @@ FORMER_DEFAULTS: Mapping[str, Any] = {
     "source.labels": "auto",
     "source.void": "auto",
     "quality.max_lost_share": None,
+    "matting.memory_gb": 24.0,
+    "matting.rounding": "truncate",
 }
 
 #: Keys that every source and every backend of format 1 was asked for, whether it used them or not.

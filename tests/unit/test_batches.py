@@ -1,13 +1,14 @@
-"""Batches: neighbours together, no item taken early, none lost where the device has no room."""
+"""Batches: neighbours together, no item taken early; a full device is freed and tried again."""
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator
 
 import pytest
 import torch
 
-from mav_pipeline.matting.videomama.batches import Batches
+from mav_pipeline.matting.videomama.batches import Batches, Room
 from mav_pipeline.schema.errors import BackendError
 
 
@@ -19,7 +20,7 @@ class Device:
 
     def run(self, group: list[int]) -> list[int]:
         if len(group) > self.room:
-            raise torch.OutOfMemoryError("no room")
+            raise torch.OutOfMemoryError("full. GPU 0")
         self.seen.append(group)
         return [-item for item in group]
 
@@ -46,13 +47,41 @@ def test_items_are_taken_a_batch_at_a_time() -> None:
     assert [*results] == [-item for item in range(3, 9)]
 
 
-def test_what_was_taken_for_a_batch_that_does_not_fit_goes_in_halves() -> None:
-    device, batches = Device(room=3), Batches(8)
-    assert [*batches.run(iter(range(9)), device.run)] == [-item for item in range(9)]
-    assert device.seen == [[0, 1], [2, 3], [4, 5], [6, 7], [8]]
-    assert batches.limit == 2
+def test_a_call_that_finds_the_device_full_is_freed_of_what_it_held_and_tried_once_more() -> None:
+    held: list[weakref.ref[torch.Tensor]] = []
+    seen = list[bool]()
+
+    def free() -> None:
+        seen.append(held[-1]() is None)
+
+    def run() -> int:
+        tensor = torch.zeros(4)
+        held.append(weakref.ref(tensor))
+        if len(held) == 1:
+            raise torch.OutOfMemoryError("no room")
+        return len(held)
+
+    room = Room(free)
+    assert room.call(run) == 2
+    assert seen == [True]
+    assert room.retried == 1
 
 
-def test_one_item_that_does_not_fit_is_a_reasoned_failure() -> None:
-    with pytest.raises(BackendError, match=r"batch of one; lower matting\.max_pixels"):
-        next(Batches(4).run([1], Device(room=0).run))
+def test_a_call_that_finds_no_room_twice_is_a_reasoned_failure() -> None:
+    room, freed = Room(lambda: freed.append(1)), list[int]()
+    with pytest.raises(
+        BackendError, match=r"no room, twice: full; lower matting\.max_pixels"
+    ) as it:
+        room.call(lambda: Device(room=0).run([1]))
+    assert it.value.reason == "device_memory"
+    assert freed == [1, 1]
+
+
+def test_other_errors_pass_through() -> None:
+    def run() -> None:
+        raise RuntimeError("a launch failed")
+
+    room = Room(lambda: None)
+    with pytest.raises(RuntimeError, match="a launch failed"):
+        room.call(run)
+    assert room.retried == 0

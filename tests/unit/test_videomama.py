@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,17 +13,26 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from mav_pipeline.config import MattingConfig
-from mav_pipeline.matting.videomama.backend import VideoMaMaBackend
 from mav_pipeline.matting.videomama.svd import Decoded
-from mav_pipeline.media.masks import encode_rle
 from mav_pipeline.media.sizing import source_size
-from mav_pipeline.schema import Clip, LoadedClip, Masklet, Masks, Matte, MatteFailure, WorkingSize
+from mav_pipeline.schema import Clip, LoadedClip, Matte, WorkingSize
 from mav_pipeline.schema.errors import BackendError, ConfigError, InputError
 from tests.checkpoint import write_checkpoint
-from tests.fakes import config, mattes, moving_box
+from tests.fakes import mattes, moving_box
+from tests.videomama import (
+    HEIGHT,
+    WIDTH,
+    Counting,
+    Tracing,
+    alphas,
+    apart,
+    boxes,
+    clip_of,
+    masklet,
+    opened,
+    staggered,
+)
 
-HEIGHT, WIDTH = 32, 48
 MICRO = Path(__file__).resolve().parents[1] / "data" / "videomama_micro"
 TINY = Path(__file__).resolve().parents[3] / "shared" / "data" / "videomama_tiny"
 
@@ -32,70 +40,6 @@ TINY = Path(__file__).resolve().parents[3] / "shared" / "data" / "videomama_tiny
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return write_checkpoint(tmp_path_factory.mktemp("checkpoint"))
-
-
-def settings(checkpoint: tuple[Path, Path], **keys: Any) -> MattingConfig:
-    base, unet = checkpoint
-    chosen = {"name": "videomama", "base_model": str(base), "unet": str(unet), "device": "cpu"}
-    return config({f"matting.{key}": value for key, value in {**chosen, **keys}.items()}).matting
-
-
-def opened(checkpoint: tuple[Path, Path], **keys: Any) -> VideoMaMaBackend:
-    backend = VideoMaMaBackend(settings(checkpoint, **keys))
-    backend.setup()
-    return backend
-
-
-def masklet(masks: Masks, number: int = 0) -> Masklet:
-    rles = tuple(encode_rle(mask) for mask in masks)
-    return Masklet(f"manual_{number:03d}", number, "manual", rles)
-
-
-def clip_of(
-    frames: int, masklets: Sequence[Masklet], size: WorkingSize | None = None
-) -> LoadedClip:
-    rng = np.random.default_rng(frames)
-    size = size or source_size(HEIGHT, WIDTH)
-    shape = (frames, size.pad_height, size.pad_width, 3)
-    pixels = rng.integers(0, 255, shape, dtype=np.uint8)
-    indices = tuple(range(0, 4 * frames, 4))
-    clip = Clip("c", WIDTH, HEIGHT, 24.0, indices, None, tuple(masklets), size)
-    return LoadedClip(clip, pixels)
-
-
-def boxes(frames: int, number: int = 0) -> Masklet:
-    shape = (HEIGHT, WIDTH)
-    return masklet(moving_box(frames, top=4 + 3 * number, side=12, shape=shape), number)
-
-
-def staggered(frames: int) -> list[Masklet]:
-    """One always visible, one from frame 7 on, one now and then: 3 frames, 2 away, 5, 4 away."""
-    always = [True] * frames
-    late = [index >= 7 for index in range(frames)]
-    flickering = [index % 14 not in (0, 1, 2, 3, 7, 8) for index in range(frames)]
-    found = []
-    for number, visible in enumerate((always, late, flickering)):
-        masks = np.zeros((frames, HEIGHT, WIDTH), np.bool_)
-        masks[visible, 4:20, 8 * number : 8 * number + 16] = True
-        found.append(masklet(masks, number))
-    return found
-
-
-def alphas(
-    backend: VideoMaMaBackend, clip: LoadedClip, masklets: Sequence[Masklet]
-) -> dict[str, Any]:
-    """(T, H, W) alpha by masklet name; frames that were not yielded are 0."""
-    found: dict[str, Any] = {}
-    for matte in mattes(backend, clip, masklets):
-        assert isinstance(matte, Matte)
-        whole = np.zeros((len(clip.clip.frame_indices), *matte.alpha.shape[1:]), np.uint8)
-        alpha = found.setdefault(matte.masklet.name, whole)
-        alpha[matte.start : matte.start + len(matte.alpha)] = matte.alpha
-    return found
-
-
-def apart(left: Any, right: Any) -> int:
-    return int(np.abs(left.astype(int) - right).max())
 
 
 # exact
@@ -110,7 +54,7 @@ def off_the_reference(folder: Path) -> int:
     count, height, width = masks.shape
     size = source_size(height, width)
     clip = Clip("g", width, height, 24.0, tuple(range(count)), None, (shown,), size)
-    backend = opened((folder / "svd", folder / "videomama"), seed=seed)
+    backend = opened((folder / "svd", folder / "videomama"), seed=seed, rounding="truncate")
     (alpha,) = alphas(backend, LoadedClip(clip, frames), [shown]).values()
     assert alpha.shape == expected.shape
     return apart(alpha, expected)
@@ -154,31 +98,6 @@ def test_the_seed_matters(checkpoint: tuple[Path, Path]) -> None:
 # shared and batched
 
 
-class Counting:
-    """Counts what goes through a step; passes all else on."""
-
-    def __init__(self, step: Any) -> None:
-        self._step = step
-        self.frames = self.masks = self.windows = 0
-        self.largest = 0
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._step, name)
-
-    def encode_frames(self, frames: Any) -> Any:
-        self.frames += len(frames)
-        return self._step.encode_frames(frames)
-
-    def encode_masks(self, masks: Any) -> Any:
-        self.masks += len(masks)
-        return self._step.encode_masks(masks)
-
-    def denoise(self, windows: Any) -> Any:
-        self.windows += len(windows)
-        self.largest = max(self.largest, len(windows))
-        return self._step.denoise(windows)
-
-
 def test_frames_are_encoded_once_and_only_where_something_is_visible(
     checkpoint: tuple[Path, Path],
 ) -> None:
@@ -218,57 +137,13 @@ def test_batches_of_1_and_8_agree(checkpoint: tuple[Path, Path]) -> None:
     assert max(apart(one[name], eight[name]) for name in one) <= 1
 
 
-def test_out_of_memory_halves_the_batch_and_is_noted(checkpoint: tuple[Path, Path]) -> None:
-    class Small(Counting):
-        def denoise(self, windows: Any) -> Any:
-            if len(windows) > 1:
-                raise torch.OutOfMemoryError("no room")
-            return super().denoise(windows)
-
-    shown = [boxes(5, number) for number in range(4)]
-    clip = clip_of(5, shown)
-    backend = opened(checkpoint)
-    assert backend.notes() == ()
-    expected = alphas(opened(checkpoint, max_batch=1), clip, shown)
-    backend._step = Small(backend._step)
-    found = alphas(backend, clip, shown)
-    assert max(apart(found[name], expected[name]) for name in expected) <= 1
-    assert backend.notes() == ("out of device memory: batches of 1, not 4",)
-
-
-def test_no_room_for_a_batch_of_one_is_a_reasoned_failure(checkpoint: tuple[Path, Path]) -> None:
-    class Full(Counting):
-        def encode_frames(self, frames: Any) -> Any:
-            raise torch.OutOfMemoryError("no room")
-
-    shown = boxes(2)
-    backend = opened(checkpoint)
-    backend._step = Full(backend._step)
-    with pytest.raises(BackendError) as failure:
-        (mattes(backend, clip_of(2, [shown]), [shown]))
-    assert failure.value.reason == "device_memory"
-
-
-def test_the_largest_batch_is_found_by_trying(checkpoint: tuple[Path, Path]) -> None:
-    class Room(Counting):
-        def denoise(self, windows: Any) -> Any:
-            if len(windows) > 5:
-                raise torch.OutOfMemoryError("no room")
-            return super().denoise(windows)
-
-    backend = opened(checkpoint, max_pixels=32 * 32, window=2, overlap=0)
-    backend._step = Room(backend._step)
-    assert backend.largest_batch() == 4
-    assert opened(checkpoint, max_pixels=32 * 32, window=2, overlap=0).largest_batch(most=2) == 2
-
-
 # windows
 
 
 class Offset(Counting):
     """A fake model: window k of a span comes out as the constant k, whatever goes in."""
 
-    def denoise(self, windows: Any) -> Any:
+    def denoise(self, windows: Any, *, exact: bool = False) -> Any:
         first = self.windows
         self.windows += len(windows)
         return torch.stack([torch.full_like(w[0], float(first + k)) for k, w in enumerate(windows)])
@@ -285,40 +160,6 @@ def test_windows_fade_into_each_other_before_one_decode(checkpoint: tuple[Path, 
     backend._step = Offset(backend._step)
     (alpha,) = alphas(backend, clip_of(10, [shown]), [shown]).values()
     assert alpha[:, 0, 0].tolist() == [1, 1, 1, 1, 21, 41, 61, 61, 61, 61]
-
-
-class Tracing(Counting):
-    """A fake model: alpha tells which frame, mask and noise it was made of; see ``traced``."""
-
-    def encode_frames(self, frames: Any) -> Any:
-        self.frames += len(frames)
-        return latents_of(frames[:, 0, 0, 0])
-
-    def encode_masks(self, masks: Any) -> Any:
-        self.masks += len(masks)
-        return latents_of(masks.any(axis=(1, 2)))
-
-    def noise(self, height: int, width: int, seed: int) -> Any:
-        for number in itertools.count():
-            yield latents_of(np.array([number]))[0]
-
-    def denoise(self, windows: Any) -> Any:
-        self.windows += len(windows)
-        self.largest = max(self.largest, len(windows))
-        parts = [torch.stack([part[:, 0] for part in window], dim=1) for window in windows]
-        return torch.stack(parts)
-
-    def decode(self, chunks: Any, *, exact: bool = False) -> Any:
-        levels = torch.stack(chunks)[..., 0, 0].round().to(torch.uint8)
-        alpha = levels.repeat_interleave(HEIGHT // levels.shape[2] + 1, dim=2)[:, :, :HEIGHT, None]
-        alpha = alpha.expand(-1, -1, -1, WIDTH)
-        return Decoded(alpha, torch.ones(len(chunks), dtype=torch.bool), None)
-
-
-def latents_of(values: Any) -> Any:
-    """(n, 4, h, w), each of one value."""
-    levels = torch.from_numpy(np.asarray(values, np.float32))[:, None, None, None]
-    return levels.expand(-1, 4, HEIGHT // 8, WIDTH // 8).clone()
 
 
 def traced(alpha: Any) -> list[tuple[int, int, int]]:
@@ -499,44 +340,6 @@ def test_context_around_chunks_is_decoded_and_dropped(checkpoint: tuple[Path, Pa
 # what goes wrong
 
 
-class Broken(Counting):
-    """Decodes to what a float16 overflow gives; healthy when ``exact`` where ``heals``."""
-
-    heals = True
-    black = False
-    is_exact = False
-
-    def decode(self, chunks: Any, *, exact: bool = False) -> Any:
-        decoded = self._step.decode(chunks)
-        if not (exact and self.heals):
-            decoded.alpha = torch.zeros_like(decoded.alpha)
-            decoded.finite = torch.full_like(decoded.finite, self.black)
-        return decoded
-
-
-def test_a_broken_decode_is_tried_again_in_float32(checkpoint: tuple[Path, Path]) -> None:
-    shown = boxes(14)
-    clip = clip_of(14, [shown])
-    backend = opened(checkpoint, window=6, overlap=2, decode_chunk=3, decode_overlap=1, max_batch=1)
-    expected = alphas(backend, clip, [shown])
-    backend._step = Broken(backend._step)
-    assert apart(alphas(backend, clip, [shown])["manual_000"], expected["manual_000"]) == 0
-
-
-@pytest.mark.parametrize(("black", "reason"), [(False, "not_finite"), (True, "black")])
-def test_what_stays_broken_fails_the_masklet_once_with_a_reason(
-    black: bool, reason: str, checkpoint: tuple[Path, Path]
-) -> None:
-    shown = boxes(4)
-    backend = opened(checkpoint, decode_chunk=2)
-    step = Broken(backend._step)
-    step.heals, step.black = False, black
-    backend._step = step
-    (failure,) = mattes(backend, clip_of(4, [shown]), [shown])
-    assert isinstance(failure, MatteFailure)
-    assert (failure.masklet, failure.reason) == (shown, reason)
-
-
 def test_more_latents_than_the_model_takes_are_refused_before_it_sees_them(
     checkpoint: tuple[Path, Path],
 ) -> None:
@@ -567,6 +370,33 @@ def test_torn_weights_are_named(tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes()[:10_000])
     with pytest.raises(ConfigError, match=r"matting\.unet: .* cannot be loaded"):
         opened(torn)
+
+
+def test_alpha_is_rounded_to_the_nearest_or_truncated_as_released(
+    checkpoint: tuple[Path, Path],
+) -> None:
+    shown = boxes(4)
+    clip = clip_of(4, [shown])
+    nearest, truncated = (
+        alphas(opened(checkpoint, rounding=how), clip, [shown])["manual_000"].astype(int)
+        for how in ("nearest", "truncate")
+    )
+    up = nearest - truncated
+    assert set(np.unique(up)) == {0, 1}
+    assert 0.3 < up[(truncated > 0) & (truncated < 255)].mean() < 0.7
+
+
+def test_half_precision_takes_pixels_within_a_quarter_of_a_grey_level(
+    checkpoint: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step, taken = opened(checkpoint, dtype="bfloat16")._step, []
+    monkeypatch.setattr(step, "_runs", [lambda pixels: taken.append(pixels) or pixels])
+    levels = np.arange(256, dtype=np.uint8).repeat(3).reshape(1, 16, 16, 3)
+    step.encode_frames(levels)
+    (pixels,) = taken
+    assert pixels.dtype == torch.bfloat16
+    seen = (pixels.float() + 1).permute(0, 2, 3, 1).numpy() * 127.5
+    assert np.abs(seen - levels).max() <= 0.25
 
 
 @pytest.mark.gpu

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mav_pipeline.matting.videomama.svd import check
+from mav_pipeline.matting.videomama.models import check
 from mav_pipeline.matting.videomama.weights import find_part, require
 from mav_pipeline.schema.errors import ConfigError
 

@@ -19,7 +19,7 @@ from mav_pipeline.matting.sam2_matte.config import Sam2MatteConfig
 from mav_pipeline.matting.sam2_matte.memory import Features, Memory
 from mav_pipeline.matting.sam2_matte.model import Sam2Matte
 from mav_pipeline.matting.sam2_matte.weights import Weights, find_weights, load
-from mav_pipeline.matting.videomama.svd import choose_device
+from mav_pipeline.matting.videomama.models import choose_device
 from mav_pipeline.media.masks import at_size, decode_rle
 from mav_pipeline.media.sizing import scale, source_size
 from mav_pipeline.schema import AlphaFrame, Clip, Frame, Mask, Masklet, Matte, MatteFailure, Seams

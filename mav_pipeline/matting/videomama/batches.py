@@ -1,8 +1,12 @@
-"""Batches of a bounded size, halved where the device has no room. Knows nothing of models."""
+"""Batches of a bounded size, and what is done where the device has no room. Knows no models.
+
+No batch is ever made smaller: how work is cut follows from the configuration, so that bytes do.
+"""
 
 from __future__ import annotations
 
 import logging
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby, islice
@@ -14,12 +18,51 @@ _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 
+class Room:
+    """Calls that may find the device full: tried once more, after all that they held is freed.
+
+    Args:
+        free: gives cached memory back to the device.
+
+    Attributes:
+        retried: how often that was needed, in this process's life.
+    """
+
+    def __init__(self, free: Callable[[], None]) -> None:
+        self._free = free
+        self.retried = 0
+
+    def call(self, run: Callable[[], _T]) -> _T:
+        """The result of ``run``.
+
+        Raises:
+            BackendError: there is no room, though nothing is held but models and latents.
+        """
+        import torch
+
+        for attempt in range(2):
+            try:
+                return run()
+            except torch.OutOfMemoryError as error:
+                # The frames of the failed call hold its tensors as long as the error is.
+                traceback.clear_frames(error.__traceback__)
+                cause = str(error).partition(". ")[0]
+            self._free()
+            if attempt == 0:
+                self.retried += 1
+                _log.warning("out of device memory, freed and tried again: %s", cause)
+        raise BackendError(
+            "device_memory",
+            f"the device has no room, twice: {cause}; lower matting.max_pixels or "
+            "matting.memory_gb, or leave the device to this worker alone",
+        )
+
+
 class Batches:
     """Runs items in batches.
 
     Args:
-        limit: items a batch, at most; falls by halves and stays there for this process's life, for
-            what did not fit once will not fit the next clip either.
+        limit: items a batch, at most.
     """
 
     def __init__(self, limit: int) -> None:
@@ -34,12 +77,7 @@ class Batches:
         """The results of ``run`` over groups of neighbours of equal ``key``, in order.
 
         Lazy: takes ``limit`` items when the first result of a batch is asked for, and no more.
-
-        Raises:
-            BackendError: one item alone does not fit either.
         """
-        import torch
-
         coming, held = iter(items), deque[_T]()
         while True:
             held.extend(islice(coming, max(0, self.limit - len(held))))
@@ -47,17 +85,6 @@ class Batches:
                 return
             _, neighbours = next(groupby(islice(held, self.limit), key))
             group = [*neighbours]
-            try:
-                results = run(group)
-            except torch.OutOfMemoryError as error:
-                if torch.cuda.is_available():
-                    torch.cuda.empty_cache()
-                if len(group) == 1:
-                    cause = "the device has no room for a batch of one; lower matting.max_pixels"
-                    raise BackendError("device_memory", cause) from error
-                self.limit = len(group) // 2
-                _log.warning("out of device memory: going on in batches of %d", self.limit)
-                continue
             for _ in group:
                 held.popleft()
-            yield from results
+            yield from run(group)

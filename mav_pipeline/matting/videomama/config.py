@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic.dataclasses import dataclass
 
 from mav_pipeline.config import MattingConfig
-from mav_pipeline.config.types import STRICT, UNHASHED, Count, Natural, Text
+from mav_pipeline.config.types import STRICT, UNHASHED, Count, Natural, Positive, Text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
@@ -19,8 +19,11 @@ class VideoMaMaConfig(MattingConfig):
             lies there is hashed in their place.
         device, dtype: what the model runs on and in; ``auto`` asks the machine, once a set.
         decode_chunk, decode_overlap: frames decoded at once, and of context on each side.
-        max_batch: windows, frames or chunks through the model at once.
-        compile: torch.compile the model.
+        max_batch: windows, frames or chunks through the model at once, at most.
+        memory_gb: GB (1e9 bytes) of the device; by it and the working size alone fewer go through
+            a stage at once, and what does not fit one by one is refused.
+        compile: torch.compile the model, for single frames and full windows and chunks.
+        rounding: of alpha to 8 bits.
     """
 
     base_model: Annotated[Text | None, UNHASHED]
@@ -30,4 +33,6 @@ class VideoMaMaConfig(MattingConfig):
     decode_chunk: Count
     decode_overlap: Natural
     max_batch: Count
+    memory_gb: Positive
     compile: bool
+    rounding: Literal["nearest", "truncate"]

@@ -1,49 +1,46 @@
 """Stable Video Diffusion's VAE and UNet on one device, for a single step: arrays in, arrays out.
 
 Knows nothing of clips, masklets or windows. Constants are those of VideoMaMa's released code.
+Latents are float32 throughout, and cast where a model takes them.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mav_pipeline.matting.videomama.weights import Part, require
+from mav_pipeline.matting.videomama.compiled import ByShape
+from mav_pipeline.matting.videomama.models import LATENT_CHANNELS, Models
 from mav_pipeline.schema import Frames, Masks
-from mav_pipeline.schema.errors import ConfigError
-
-_log = logging.getLogger(__name__)
 
 TIMESTEP = 1
 ADDED_TIME_IDS = (7, 127, 0.0)  # fps, motion bucket, noise augmentation
-LATENT_CHANNELS = 4
-IN_CHANNELS = 3 * LATENT_CHANNELS  # noise | RGB latents | mask latents
 #: torch fills 16 numbers at a time, so only draws of a multiple of 16 join up to one long draw:
 #: the 4 channels of 4 frames are one, whatever the size.
 _NOISE_FRAMES = 4
-MAX_LATENT_POSITIONS = 65_535  # above it, an attention launch fails and poisons the CUDA context
+
+_ENCODE, _DENOISE, _DECODE = range(3)
+
+Rounding = Literal["nearest", "truncate"]
 
 
-def check(vae: Part, unet: Part) -> int:
-    """The multiple that sides must be of: the VAE's 8 times 2 a halving of the UNet.
+@dataclass(frozen=True, slots=True)
+class Buckets:
+    """The shapes that are compiled, at every size; all others run as they are.
 
-    Raises:
-        ConfigError: one of them is another model.
+    Single frames are encoded compiled, and single windows and chunks of full length pass so.
+
+    Attributes:
+        window, chunk: frames of a window, and of a chunk with its context.
     """
-    wanted = {"_class_name": "AutoencoderKLTemporalDecoder", "latent_channels": LATENT_CHANNELS}
-    blocks = require(vae, "matting.base_model", wanted)["block_out_channels"]
-    wanted = {
-        "_class_name": "UNetSpatioTemporalConditionModel",
-        "in_channels": IN_CHANNELS,
-        "out_channels": LATENT_CHANNELS,
-    }
-    levels = require(unet, "matting.unet", wanted)["down_block_types"]
-    return int(2 ** (len(blocks) - 1) * 2 ** (len(levels) - 1))
+
+    window: int
+    chunk: int
 
 
 @dataclass(slots=True)
@@ -52,7 +49,7 @@ class Decoded:
 
     Attributes:
         alpha: (chunks, frames, H, W) uint8, in host memory once ``ready`` has returned.
-        finite: (chunks,) bool, likewise.
+        finite: (chunks,) bool, likewise: whether all of the decoder's numbers were.
     """
 
     alpha: Any
@@ -67,32 +64,38 @@ class Decoded:
 
 
 class SvdStep:
-    """The two models, loaded.
+    """The two models on a device. Each stage does ``exact`` in float32, whatever its type is.
 
     Args:
+        models: on the host, as loaded; they are changed, and are this instance's from now on.
         device: ``cpu`` or ``cuda``.
-        dtype: ``float32``, ``float16`` or ``bfloat16``.
-        compile: compile UNet and decoder for the shapes that come.
-
-    Raises:
-        ConfigError: the weights do not fit their config, or are no safetensors.
+        rounding: of alpha to 8 bits: to the ``nearest``, or ``truncate`` as the released script.
+        buckets: what is compiled; None: nothing.
+        savings: names in ``exact.SAVINGS``; None: all of them.
     """
 
-    def __init__(self, vae: Part, unet: Part, *, device: str, dtype: str, compile: bool) -> None:
+    def __init__(
+        self,
+        models: Models,
+        *,
+        device: str,
+        rounding: Rounding = "nearest",
+        buckets: Buckets | None = None,
+        savings: Collection[str] | None = None,
+    ) -> None:
         import torch
-        from diffusers import AutoencoderKLTemporalDecoder, UNetSpatioTemporalConditionModel
 
-        self._torch, self._device, self._dtype = torch, device, getattr(torch, dtype)
-        self._vae_part = vae
-        self._unet = _load(UNetSpatioTemporalConditionModel, unet, "matting.unet", self._dtype)
-        self._vae = _load(AutoencoderKLTemporalDecoder, vae, "matting.base_model", self._dtype)
-        self._unet.to(device)
-        self._vae.to(device)
-        self._exact_vae: Any = None
+        from mav_pipeline.matting.videomama.exact import SAVINGS, save_work
+
+        self._torch, self._device, self._rounding = torch, device, rounding
+        self._vae, self._unet = models.vae.to(device), models.unet.to(device)
+        self._dtype = self._unet.dtype
         self._scale = float(self._vae.config.scaling_factor)
-        if compile:
-            self._unet = torch.compile(self._unet)
-            self._vae.decoder = torch.compile(self._vae.decoder)
+        for model in (self._vae, self._unet):
+            save_work(model, SAVINGS if savings is None else savings)
+        self._buckets = buckets
+        self._runs = stages(self._vae, self._unet)
+        self._compiled = [ByShape(run) for run in self._runs]
 
     def limit_threads(self, threads: int) -> None:
         """On the CPU, the calling thread computes with so many threads: OpenMP counts by caller."""
@@ -101,18 +104,18 @@ class SvdStep:
 
     @property
     def is_exact(self) -> bool:
-        """Whether the VAE runs in float32 anyway."""
+        """Whether all stages run in float32 anyway."""
         return bool(self._dtype == self._torch.float32)
 
-    def encode_frames(self, frames: Frames) -> Any:
+    def encode_frames(self, frames: Frames, *, exact: bool = False) -> Any:
         """(n, H, W, 3) RGB to latents (n, 4, H/8, W/8) on the device: the posterior's mode."""
         pixels = self._upload(frames).permute(0, 3, 1, 2)
-        return self._encode(pixels.to(self._dtype) / 127.5 - 1)
+        return self._encode(pixels.float() / 127.5 - 1, exact)
 
-    def encode_masks(self, masks: Masks) -> Any:
+    def encode_masks(self, masks: Masks, *, exact: bool = False) -> Any:
         """(n, H, W) to latents, as a picture of three equal channels in {-1, 1}."""
         pixels = self._upload(masks.view(np.uint8))[:, None].expand(-1, 3, -1, -1)
-        return self._encode(pixels.to(self._dtype) * 2 - 1)
+        return self._encode(pixels.float() * 2 - 1, exact)
 
     def noise(self, height: int, width: int, seed: int) -> Iterator[Any]:
         """N(0, 1) of frame after frame, without end: (4, height, width) on the device.
@@ -123,42 +126,34 @@ class SvdStep:
         shape = (_NOISE_FRAMES, LATENT_CHANNELS, height, width)
         while True:
             drawn = self._torch.randn(shape, generator=generator)
-            yield from drawn.to(self._device, self._dtype)
+            yield from drawn.to(self._device)
 
-    def denoise(self, windows: list[tuple[Any, Any, Any]]) -> Any:
+    def denoise(self, windows: list[tuple[Any, Any, Any]], *, exact: bool = False) -> Any:
         """One UNet pass over windows of equal length, each (noise, RGB latents, mask latents).
 
-        Returns float32 latents (windows, frames, 4, h, w).
+        Returns latents (windows, frames, 4, h, w).
         """
         torch = self._torch
         batch = torch.stack([torch.cat(window, dim=1) for window in windows])
-        ids = torch.tensor([ADDED_TIME_IDS] * len(windows), device=self._device, dtype=self._dtype)
-        cross = self._unet.config.cross_attention_dim
-        blank = torch.zeros(len(windows), 1, cross, device=self._device, dtype=self._dtype)
-        with torch.inference_mode():
-            (latents,) = self._unet(
-                batch, TIMESTEP, encoder_hidden_states=blank, added_time_ids=ids, return_dict=False
-            )
-        return latents.float()
+        fits = self._buckets is not None and batch.shape[:2] == (1, self._buckets.window)
+        return self._run(_DENOISE, batch, fits=fits, exact=exact).float()
 
     def decode(self, chunks: list[Any], *, exact: bool = False) -> Decoded:
-        """Chunks of latents, (frames, 4, h, w) of equal length, to alpha; ``exact``: in float32."""
+        """Chunks of latents, (frames, 4, h, w) of equal length, to alpha."""
         torch = self._torch
-        vae = self._exact() if exact else self._vae
-        frames = chunks[0].shape[0]
-        latents = torch.cat(chunks).to(vae.dtype) / self._scale
+        latents = torch.stack(chunks) / self._scale
+        fits = self._buckets is not None and latents.shape[:2] == (1, self._buckets.chunk)
+        pixels = self._run(_DECODE, latents, fits=fits, exact=exact).float()
         with torch.inference_mode():
-            (pixels,) = vae.decode(latents, num_frames=frames, return_dict=False)
-            shares = (pixels.float() / 2 + 0.5).clamp(0, 1).mean(dim=1)
-            shares = shares.reshape(len(chunks), frames, *shares.shape[1:])
-            finite = torch.isfinite(shares).flatten(1).all(dim=1)
-            # Truncated, as the released script does.
-            alpha = (torch.nan_to_num(shares) * 255).to(torch.uint8)
-        return self._download(alpha, finite)
+            finite = torch.isfinite(pixels).flatten(1).all(dim=1)
+            shares = (pixels / 2 + 0.5).clamp(0, 1).mean(dim=2)
+            levels = torch.nan_to_num(shares) * 255
+            alpha = levels.round() if self._rounding == "nearest" else levels
+        return self._download(alpha.to(torch.uint8), finite)
 
     def close(self) -> None:
         """Frees the models; the instance is not used again."""
-        del self._unet, self._vae, self._exact_vae
+        del self._unet, self._vae, self._runs, self._compiled
         self.free()
 
     def free(self) -> None:
@@ -166,10 +161,20 @@ class SvdStep:
         if self._device != "cpu":
             self._torch.cuda.empty_cache()
 
-    def _encode(self, pixels: Any) -> Any:
+    def _encode(self, pixels: Any, exact: bool) -> Any:
+        fits = self._buckets is not None and len(pixels) == 1
+        pixels = pixels.contiguous()  # a layout of frames and masks alike is one graph for both
+        return self._run(_ENCODE, pixels, fits=fits, exact=exact).float()
+
+    def _run(self, stage: int, batch: Any, *, fits: bool, exact: bool) -> Any:
+        """A stage, compiled where its batch ``fits`` a bucket."""
+        model = self._unet if stage == _DENOISE else self._vae
         with self._torch.inference_mode():
-            (posterior,) = self._vae.encode(pixels, return_dict=False)
-            return posterior.mode()
+            if exact and not self.is_exact:
+                with _in_float32(model, self._dtype):
+                    return self._runs[stage](batch.float())
+            run = self._compiled[stage] if fits else self._runs[stage]
+            return run(batch.to(self._dtype))
 
     def _upload(self, array: NDArray[np.uint8]) -> Any:
         tensor = self._torch.from_numpy(np.ascontiguousarray(array))
@@ -189,59 +194,48 @@ class SvdStep:
         event.record()
         return Decoded(host[0], host[1], event)
 
-    def _exact(self) -> Any:
-        if self._exact_vae is None:
-            _log.warning("decoding again with the VAE in float32")
-            from diffusers import AutoencoderKLTemporalDecoder
 
-            loaded = _load(
-                AutoencoderKLTemporalDecoder,
-                self._vae_part,
-                "matting.base_model",
-                self._torch.float32,
-            )
-            self._exact_vae = loaded.to(self._device)
-        return self._exact_vae
+def stages(vae: Any, unet: Any) -> list[Any]:
+    """Encoder, UNet and decoder as functions of one batch each.
 
-
-def choose_device(wanted: str) -> str:
-    """``cpu`` or ``cuda`` for ``matting.device``.
-
-    Raises:
-        ConfigError: CUDA was asked for and there is none.
+    (n, 3, H, W) to (n, 4, h, w); (windows, frames, 12, h, w) to (windows, frames, 4, h, w);
+    (chunks, frames, 4, h, w) to (chunks, frames, 3, H, W).
     """
     import torch
 
-    if wanted == "cpu" or (wanted == "auto" and not torch.cuda.is_available()):
-        if wanted == "auto":
-            _log.warning("there is no CUDA device, so the model runs on the CPU: slowly")
-        return "cpu"
-    if not torch.cuda.is_available():
-        raise ConfigError(
-            "matting.device=cuda, but torch sees no CUDA device; set matting.device=cpu, run where "
-            "there is one, or with Ray set runtime.gpus_per_worker=1"
+    device = unet.device
+    step = torch.tensor([TIMESTEP], device=device)
+    numbers = torch.tensor([ADDED_TIME_IDS], device=device)
+    blank = torch.zeros(1, 1, unet.config.cross_attention_dim, device=device)
+
+    def encode(pixels: Any) -> Any:
+        (posterior,) = vae.encode(pixels, return_dict=False)
+        return posterior.mode()
+
+    def denoise(batch: Any) -> Any:
+        ids, nothing = (
+            value.to(batch.dtype).expand(len(batch), *value.shape[1:]) for value in (numbers, blank)
         )
-    return "cuda"
+        (latents,) = unet(
+            batch, step, encoder_hidden_states=nothing, added_time_ids=ids, return_dict=False
+        )
+        return latents
+
+    def decode(latents: Any) -> Any:
+        shape = latents.shape[:2]
+        (pixels,) = vae.decode(latents.flatten(0, 1), num_frames=shape[1], return_dict=False)
+        return pixels.unflatten(0, shape)
+
+    return [encode, denoise, decode]
 
 
-def choose_dtype(wanted: str, device: str) -> str:
-    """torch's name of ``matting.dtype``; the CPU computes in float32 unless told otherwise."""
-    return {"cpu": "float32", "cuda": "float16"}[device] if wanted == "auto" else wanted
+@contextlib.contextmanager
+def _in_float32(model: Any, dtype: Any) -> Iterator[None]:
+    """A model whose weights are held in float32 for a moment: widened, which loses nothing."""
+    import torch
 
-
-def _load(kind: Any, part: Part, key: str, dtype: Any) -> Any:
+    torch.nn.Module.to(model, dtype=torch.float32)  # diffusers' own ``to`` warns of a cast
     try:
-        model = kind.from_pretrained(
-            part.folder,
-            variant=part.variant,
-            torch_dtype=dtype,
-            use_safetensors=True,
-            low_cpu_mem_usage=False,  # the other way needs accelerate
-            local_files_only=True,
-        )
-    except Exception as error:
-        # diffusers raises whatever its parts do: a torn file, a missing tensor, another shape.
-        cause = str(error).splitlines()[0] if str(error) else ""
-        message = f"{key}: {part.file} cannot be loaded: {type(error).__name__}: {cause}"
-        raise ConfigError(f"{message}; download it again") from error
-    return model.eval().requires_grad_(False)
+        yield
+    finally:
+        torch.nn.Module.to(model, dtype=dtype)
