@@ -29,7 +29,8 @@ from mav_pipeline.schema import (
 class Progress:
     """Running totals of finished clips, for display; ``stages_s`` are busy seconds.
 
-    ``waits`` are the requests that wait for the output now.
+    ``waits`` are the requests that wait for the output now, ``memory`` the most bytes that a
+    process has held.
     """
 
     clips: int = 0
@@ -37,6 +38,7 @@ class Progress:
     failed: int = 0
     stages_s: Mapping[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
     waits: int = 0
+    memory: int = 0
 
     def __add__(self, other: Progress) -> Progress:
         return Progress(
@@ -45,6 +47,7 @@ class Progress:
             self.failed + other.failed,
             {stage: self.stages_s[stage] + other.stages_s[stage] for stage in STAGES},
             self.waits + other.waits,
+            max(self.memory, other.memory),
         )
 
     @classmethod

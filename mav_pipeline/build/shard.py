@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
+import resource
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
@@ -103,8 +104,12 @@ class ShardBuilder:
 
         A shard that fails takes its clips back, for they will be done again.
         """
-        waits = self._output.waiting
-        return replace(self._progress, stages_s=self._times.seconds(), waits=waits)
+        return replace(
+            self._progress,
+            stages_s=self._times.seconds(),
+            waits=self._output.waiting,
+            memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        )
 
     def build(
         self, spec: ShardSpec, stamp: Stamp, attempt: int = 1, *, rebuild: bool = False

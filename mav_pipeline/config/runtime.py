@@ -20,6 +20,8 @@ class RuntimeConfig:
             RAY_ADDRESS as ``ray job submit`` sets it.
         gpus_per_worker: GPUs an actor asks Ray for; 0 means a CPU slot of ``matting.threads``;
             ``auto`` is what the backend asks for.
+        memory_per_worker: bytes of memory an actor asks Ray for; 0 asks for none; ``auto`` is what
+            workers held at most, once the first shard is built.
         max_attempts: of one shard in one run, for errors that may pass.
         shard_timeout_s: a shard that takes longer is taken from its worker; null means never.
         start_timeout_s: how long joining the cluster may take, and then the first actor's start (an
@@ -33,6 +35,7 @@ class RuntimeConfig:
     num_workers: Count | Literal["auto"]
     address: Text | None
     gpus_per_worker: NotNegative | Literal["auto"]
+    memory_per_worker: NotNegative | Literal["auto"]
     max_attempts: Count
     shard_timeout_s: Positive | None
     start_timeout_s: Positive

@@ -5,12 +5,14 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from mav_pipeline.schema import ClipRef, Problem, ShardFailure, ShardSpec
 from mav_pipeline.schema.errors import ShardError
 
 _MAX_WAIT_S = 60.0
 _DEATHS = 2  # of workers that had a clip alone, before it is quarantined
+_CROWDED = 2  # deaths for lack of memory beside others, before a shard gets a node to itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,7 @@ class Task:
         rebuild: replaces the shard that is published already.
         alone: in a fresh process, one clip at a time: a worker died of it, or with it.
         deaths: ids of the clips that a worker had alone when it died, one for each death.
+        short: how often its worker was killed for lack of memory beside others.
     """
 
     spec: ShardSpec
@@ -29,6 +32,12 @@ class Task:
     rebuild: bool = False
     alone: bool = False
     deaths: tuple[str, ...] = ()
+    short: int = 0
+
+    @property
+    def wants_node(self) -> bool:
+        """Whether no other worker of the build shall be on its node."""
+        return self.short >= _CROWDED
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +48,14 @@ class Lost:
         why: for the log.
         clip: the clip that it had alone in its process.
         with_node: the whole machine went: nobody's fault.
+        memory: it was killed because its node was short of memory: ``crowded`` where others of this
+            build ran there, which is nobody's fault; ``alone`` where none did.
     """
 
     why: str
     clip: str | None = None
     with_node: bool = False
+    memory: Literal["crowded", "alone"] | None = None
 
 
 class ShardQueue:
@@ -112,12 +124,17 @@ class ShardQueue:
         if lost.with_node:
             self.again(task, now)
             return None
+        if lost.memory == "crowded":
+            self.again(replace(task, short=task.short + 1), now)
+            return None
         if lost.clip is None or not any(_is_suspect(c, lost.clip) for c in task.spec.clips):
-            error = ShardError("matting", "WorkerLost", lost.why, may_pass=True)
+            kind = "OutOfMemory" if lost.memory else "WorkerLost"
+            error = ShardError("matting", kind, lost.why, may_pass=True)
             return self.failed(replace(task, alone=True), error, now)
         self._out -= 1
         deaths = (*task.deaths, lost.clip)
-        spec = _without(task.spec, lost.clip) if deaths.count(lost.clip) == _DEATHS else task.spec
+        is_culprit = deaths.count(lost.clip) == _DEATHS
+        spec = _without(task.spec, lost.clip, lost) if is_culprit else task.spec
         self._again(replace(task, spec=spec, attempt=task.attempt + 1, deaths=deaths), now)
         return None
 
@@ -126,9 +143,12 @@ class ShardQueue:
         self._waiting.append((now + wait * (0.5 + self._jitter() / 2), task))
 
 
-def _without(spec: ShardSpec, video_id: str) -> ShardSpec:
+def _without(spec: ShardSpec, video_id: str, lost: Lost) -> ShardSpec:
     """The shard with a clip in quarantine: it gets a failed row and is not read."""
-    problem = Problem("failed", "crash", f"matting of the clip: {_DEATHS} workers died of it alone")
+    message = f"matting of the clip: {_DEATHS} workers died of it alone"
+    if lost.memory:
+        message = f"{message}, the last one for lack of memory with its node to itself"
+    problem = Problem("failed", "host_memory" if lost.memory else "crash", message)
     clips = (
         replace(clip, problem=problem) if _is_suspect(clip, video_id) else clip
         for clip in spec.clips

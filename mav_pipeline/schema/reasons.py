@@ -85,6 +85,7 @@ REASONS = (
     Reason("quality", "gate", "estimated to be wrong", "quality.min_quality"),
     # the run
     Reason("crash", "run", "two workers died of it alone", "look at the file; then rebuild"),
+    Reason("host_memory", "run", "it needs more memory than a node has", "larger nodes; rebuild"),
     Reason("unexpected", "run", "code met what it was not written for", "report it; then rebuild"),
 )
 

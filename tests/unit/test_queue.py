@@ -177,6 +177,35 @@ def test_two_clips_blamed_once_each_are_no_culprits() -> None:
     assert taken(shards, 1e9).spec == SHARD
 
 
+CROWDED = Lost("killed for lack of memory", memory="crowded")
+
+
+def test_a_death_for_lack_of_memory_beside_others_is_nobodys_fault() -> None:
+    shards = queue([SHARD], attempts=1)
+    for short in range(5):
+        task = taken(shards, 1e9)
+        assert (task.attempt, task.alone, task.deaths, task.short) == (1, False, (), short)
+        assert task.wants_node is (short >= 2), "two are enough for a node to itself"
+        assert shards.lost(task, replace(CROWDED, clip="a"), 0.0) is None
+    assert crashed(taken(shards, 1e9).spec) == []
+
+
+def test_a_clip_that_needs_more_memory_than_a_node_has_says_so() -> None:
+    shards, alone = queue([SHARD]), replace(CROWDED, memory="alone", clip="c")
+    for _ in range(2):
+        assert shards.lost(taken(shards, 1e9), alone, 0.0) is None
+    problem = taken(shards, 1e9).spec.clips[2].problem
+    assert problem is not None
+    assert problem.reason == "host_memory"
+    assert "for lack of memory with its node to itself" in problem.message
+
+
+def test_a_shard_that_needs_more_memory_than_a_node_has_is_built_clip_by_clip() -> None:
+    shards = queue([SHARD])
+    assert shards.lost(taken(shards, 0.0), replace(CROWDED, memory="alone"), 0.0) is None
+    assert taken(shards, 1e9).alone
+
+
 EVENTS = st.permutations(
     [of_clip(video_id) for video_id in "aacd"] + [DIED] * 3 + [WITH_NODE] * 3 + [PASSING] * 3
 )

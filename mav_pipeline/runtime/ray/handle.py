@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -44,7 +45,7 @@ class Started:
     mark: Mark
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class WorkerHandle:
     """One actor and what it has been given, oldest first.
 
@@ -54,6 +55,7 @@ class WorkerHandle:
         clip: the clip that it has alone in its process.
         progress: what it told last, of shards under way too.
         published: of the shards that it has ended.
+        together: when another worker was on its node last.
     """
 
     actor: Any
@@ -65,6 +67,7 @@ class WorkerHandle:
     since: float = field(default_factory=time.monotonic)
     progress: Progress = field(default_factory=Progress)
     published: Progress = field(default_factory=Progress)
+    together: float = -math.inf
     asked: Any = None  # ObjectRef of a progress call under way
     doubt: Any = None  # ObjectRef of a call to a worker that could not be reached
 

@@ -8,13 +8,20 @@ from collections.abc import Callable
 from typing import Any
 
 import ray
-from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskError
+from ray.exceptions import (
+    GetTimeoutError,
+    OutOfMemoryError,
+    RayActorError,
+    RayError,
+    RayTaskError,
+)
 
 from mav_pipeline.build.record import Progress
 from mav_pipeline.build.sight import Mark, leave, mark_of_run, take
 from mav_pipeline.config import RunConfig
 from mav_pipeline.runtime.ray.handle import CALLS, Actor, Started, WorkerHandle, cause_of
 from mav_pipeline.runtime.ray.join import result_of
+from mav_pipeline.runtime.ray.room import Room
 from mav_pipeline.runtime.ray.slots import Slots
 from mav_pipeline.schema import BackendFacts
 from mav_pipeline.schema.errors import OutputError, SetupError
@@ -42,6 +49,7 @@ class Hired:
         self._next_fit = 0.0
         self.handles: list[WorkerHandle] = []
         self.gone, self.gpus = Progress(), 0.0
+        self.room = Room()
 
     def first(self, check: Callable[[], None]) -> BackendFacts:
         """Hires one and waits for it; what came of its set-up.
@@ -67,7 +75,7 @@ class Hired:
             ) from error
         except RayTaskError as error:
             raise cause_of(error) from error
-        except RayActorError as error:
+        except (RayActorError, OutOfMemoryError) as error:
             raise SetupError(f"the first worker died while it started: {error}") from error
         finally:
             self._output.delete(self._mark.name)
@@ -97,11 +105,10 @@ class Hired:
         """Asks Ray for one more; it starts when there is room for it."""
         resources = self._slots.resources()
         self.gpus = resources.get("num_gpus", 0.0)
-        actor: Any = (
-            ray.remote(Actor)
-            .options(max_concurrency=CALLS, max_restarts=0, **resources)
-            .remote(self._config)
-        )
+        options: dict[str, Any] = {"max_concurrency": CALLS, "max_restarts": 0, **resources}
+        if full := self.room.full(self._nodes()):
+            options["label_selector"] = {"ray.io/node-id": f"!in({','.join(full)})"}
+        actor: Any = ray.remote(Actor).options(**options).remote(self._config)
         handle = WorkerHandle(actor, actor.start.remote(self._mark))
         self.handles.append(handle)
         return handle
@@ -121,7 +128,8 @@ class Hired:
         if self.handles and time.monotonic() < self._next_fit:
             return
         self._next_fit = time.monotonic() + _FIT_S
-        wanted = max(1, min(self._slots.wanted(self.working), outstanding))
+        slots = self._slots.wanted(self.working) - self.room.withheld
+        wanted = max(1, min(slots, outstanding))
         while len(self.handles) < wanted:
             self.hire()
         spare = [handle for handle in self.handles if handle.starting is not None or handle.is_idle]
@@ -154,7 +162,32 @@ class Hired:
                 f"on node {started.node} it has {started.facts}, the set is built with "
                 f"{self._facts}"
             )
+        limit, nodes = self.room.limit(started.node), [*self._nodes(), started.node]
+        if limit is not None and nodes.count(started.node) > limit:
+            raise OutputError(f"node {started.node} has no memory for more than {limit} workers")
         handle.node, handle.starting = started.node, None
+        self.room.look(nodes)
+
+    def measured(self, memory: int) -> None:
+        """A worker has built a shard with so many bytes at most: those hired later ask for that."""
+        self._slots.peak = max(self._slots.peak, memory)
+
+    def others(self, handle: WorkerHandle) -> list[WorkerHandle]:
+        """The other workers on the node of one."""
+        return [
+            other for other in self.handles if other.node == handle.node and other is not handle
+        ]
+
+    def was_short(self, handle: WorkerHandle) -> None:
+        """A worker was killed because its node was short of memory."""
+        self.room.was_short(handle.node, 1 + len(self.others(handle)))
+        _log.warning(
+            "node %s gets at most %d workers from now on", handle.node, self.room.limit(handle.node)
+        )
+
+    def _nodes(self) -> list[str]:
+        """The node of each worker that is ready."""
+        return [handle.node for handle in self.handles if handle.starting is None]
 
     def close(self) -> None:
         """Ends them all."""

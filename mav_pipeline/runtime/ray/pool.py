@@ -7,14 +7,16 @@ only, so the build shares a cluster and lets an autoscaler see what it wants.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import ray
 from ray.exceptions import (
     ActorUnavailableError,
+    OutOfMemoryError,
     RayError,
     RayTaskError,
 )
@@ -33,6 +35,7 @@ _log = logging.getLogger(__name__)
 
 _DOUBT_S = 120.0  # for Ray to notice that a node is gone: by default it takes half a minute
 _LOOK_S = 2.0  # between looks at the workers' progress: a call to each
+_TOGETHER_S = 30.0  # after which the end of another worker on a node is no excuse
 _SWAP_S = 10.0  # between workers that are let go for a fresh one
 
 
@@ -61,18 +64,22 @@ class RayPool:
         self._hired.fit(outstanding)
         self._hired.meet()
         self._place_alone()
-        return not self._alone and any(handle.has_room for handle in self._handles)
+        waits = any(not task.wants_node for task in self._alone)
+        return not waits and bool(self._with_room())
 
     def submit(self, task: Task) -> None:
-        if task.alone:
+        if task.alone or task.wants_node:
             self._alone.append(task)
             self._place_alone()
             return
-        handle = min((h for h in self._handles if h.has_room), key=lambda handle: len(handle.tasks))
+        handle = min(self._with_room(), key=lambda handle: len(handle.tasks))
         self._give(handle, task, handle.actor.build.remote(task, self._stamp))
 
     def wait(self, timeout_s: float) -> list[Outcome]:
         self._clear_doubts()
+        for handle in self._handles:
+            if handle.starting is None and self._hired.others(handle):
+                handle.together = time.monotonic()
         refs = [ref for handle in self._handles if handle.doubt is None for ref in handle.tasks]
         if not refs:
             time.sleep(timeout_s)
@@ -104,17 +111,45 @@ class RayPool:
     # workers
 
     def _place_alone(self) -> None:
-        """Gives a task that wants a process to itself a fresh one, if need be for an idle one."""
+        """Gives a task that wants a process to itself a fresh one, if need be for an idle one.
+
+        One that wants a node to itself waits until the node's other workers have ended their tasks.
+        """
+        under_way = [task for handle in self._handles for task in handle.tasks.values()]
+        if not any(task.wants_node for task in (*self._alone, *under_way)):
+            self._hired.room.kept = None
         for handle in [handle for handle in self._handles if handle.is_idle]:
             if not self._alone:
                 return
-            if handle.is_fresh:
-                task = self._alone.popleft()
-                self._give(handle, task, handle.actor.step.remote(task, self._stamp))
+            task = self._alone[0]
+            if handle not in self._handles or (task.wants_node and not self._has_node(handle)):
+                continue
+            if handle.is_fresh or not task.alone:
+                self._alone.popleft()
+                call = handle.actor.step if task.alone else handle.actor.build
+                self._give(handle, task, call.remote(task, self._stamp))
+                handle.together = -math.inf if task.wants_node else handle.together
             elif time.monotonic() >= self._next_swap:
                 self._next_swap = time.monotonic() + _SWAP_S
                 self._hired.let_go(handle)
                 self._hired.hire()
+
+    def _has_node(self, handle: WorkerHandle) -> bool:
+        """Whether an idle worker is alone on its node, which is kept so from now on."""
+        room = self._hired.room
+        if room.kept not in [other.node for other in self._handles if other.starting is None]:
+            room.kept = handle.node
+        if room.kept != handle.node:
+            return False
+        for other in self._hired.others(handle):
+            if other.is_idle:
+                self._hired.let_go(other)
+        return not self._hired.others(handle)
+
+    def _with_room(self) -> list[WorkerHandle]:
+        """Workers that would begin another task, or hold it ready."""
+        kept = self._hired.room.kept
+        return [handle for handle in self._handles if handle.has_room and handle.node != kept]
 
     def _give(self, handle: WorkerHandle, task: Task, ref: Any) -> None:
         if not handle.tasks:
@@ -139,11 +174,7 @@ class RayPool:
             handle.doubt, handle.since = handle.actor.progress.remote(), time.monotonic()
             return
         except RayError as error:
-            self._give_up(
-                handle,
-                f"the worker died: {type(error).__name__}",
-                lost_with_node(error, handle.node),
-            )
+            self._died(handle, error)
             return
         else:
             handle.since = time.monotonic()
@@ -153,8 +184,22 @@ class RayPool:
                 return
             result = answer
             handle.published += Progress.of(answer)
+            self._hired.measured(handle.progress.memory)
         handle.since, handle.clip = time.monotonic(), None
         self._ended.append(Outcome(handle.tasks.pop(ref), result))
+
+    def _died(self, handle: WorkerHandle, error: RayError) -> None:
+        with_node = lost_with_node(error, handle.node)
+        memory: Literal["crowded", "alone"] | None = None
+        why = f"the worker died: {type(error).__name__}"
+        if isinstance(error, OutOfMemoryError) and not with_node:
+            crowded = time.monotonic() - handle.together < _TOGETHER_S
+            memory = "crowded" if crowded else "alone"
+            beside = "others beside it" if crowded else "its node to itself"
+            why = f"the worker was killed for lack of memory, with {beside}"
+            if crowded:
+                self._hired.was_short(handle)
+        self._give_up(handle, why, with_node, memory)
 
     def _clear_doubts(self) -> None:
         """Asks workers that could not be reached until Ray knows what became of them."""
@@ -167,12 +212,11 @@ class RayPool:
                 if time.monotonic() - handle.since < _DOUBT_S:
                     handle.doubt = handle.actor.progress.remote()
                     continue
-                with_node = True
             except RayError as error:
-                with_node = lost_with_node(error, handle.node)
-            else:
-                with_node = True  # it is there, what it had is not: the network was at fault
-            self._give_up(handle, "the worker could not be reached", with_node)
+                self._died(handle, error)
+                continue
+            # Else it is there, and what it had is not: the network was at fault.
+            self._give_up(handle, "the worker could not be reached", True)
 
     def _kill_overdue(self) -> None:
         limit = self._config.runtime.shard_timeout_s
@@ -187,10 +231,16 @@ class RayPool:
             else:
                 self._give_up(handle, f"nothing done within runtime.shard_timeout_s={limit}", False)
 
-    def _give_up(self, handle: WorkerHandle, why: str, with_node: bool) -> None:
+    def _give_up(
+        self,
+        handle: WorkerHandle,
+        why: str,
+        with_node: bool,
+        memory: Literal["crowded", "alone"] | None = None,
+    ) -> None:
         """A worker is lost; what it had comes back, to be tried elsewhere."""
         what = f"{why}, with its node" if with_node else why
         _log.warning("%s; %d shards go back into the queue", what, len(handle.tasks))
-        lost = Lost(what, handle.clip, with_node)
+        lost = Lost(what, handle.clip, with_node, memory)
         self._ended += [Outcome(task, lost) for task in handle.tasks.values()]
         self._hired.let_go(handle)
