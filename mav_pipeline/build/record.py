@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 
 from mav_pipeline.build.clip import ClipOutcome
 from mav_pipeline.build.timing import StageTimes
@@ -29,8 +31,8 @@ from mav_pipeline.schema import (
 class Progress:
     """Running totals of finished clips, for display; ``stages_s`` are busy seconds.
 
-    ``waits`` are the requests that wait for the output now, ``memory`` the most bytes that a
-    process has held.
+    ``waits`` are the requests that wait for the output now, ``memory`` the bytes that the process
+    holds, of several the most.
     """
 
     clips: int = 0
@@ -111,6 +113,16 @@ class ShardRecord:
             notes=notes,
             published_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
         )
+
+
+def held_memory() -> int:
+    """Bytes that this process holds now, but for files that it maps; 0 where nobody says so."""
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:  # not Linux
+        return 0
+    found = re.search(r"^RssAnon:\s+(\d+) kB", status, re.MULTILINE)
+    return int(found[1]) * 1024 if found else 0
 
 
 def data_file(shard: str, suffix: str, sha256: str, size: int) -> DataFile:

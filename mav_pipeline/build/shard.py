@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
-import resource
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
@@ -25,7 +24,7 @@ from mav_pipeline.build.clip import ClipJob, ClipOutcome, MattedClip
 from mav_pipeline.build.kept import KeptShard
 from mav_pipeline.build.loading import ClipLoader, Loading
 from mav_pipeline.build.publisher import Publisher
-from mav_pipeline.build.record import Progress, ShardRecord, data_file
+from mav_pipeline.build.record import Progress, ShardRecord, data_file, held_memory
 from mav_pipeline.build.timing import StageTimes, stage_of
 from mav_pipeline.config import RunConfig
 from mav_pipeline.dataset import layout
@@ -108,7 +107,7 @@ class ShardBuilder:
             self._progress,
             stages_s=self._times.seconds(),
             waits=self._output.waiting,
-            memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            memory=held_memory(),
         )
 
     def build(

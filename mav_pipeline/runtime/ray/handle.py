@@ -90,16 +90,19 @@ class WorkerHandle:
     def waits(self) -> bool:
         """Whether it waits for the output, as it says within some seconds."""
         try:
-            self.progress = ray.get(self.actor.progress.remote(), timeout=_ANSWER_S)
+            self._told(ray.get(self.actor.progress.remote(), timeout=_ANSWER_S))
         except (RayError, GetTimeoutError):
             return False
         return self.progress.waits > 0
+
+    def _told(self, now: Progress) -> None:
+        self.progress = replace(now, memory=max(now.memory, self.progress.memory))
 
     def look(self, *, ask: bool) -> None:
         """Takes the answer of the last progress call if it is there; asks again where it is."""
         if self.asked is not None and ray.wait([self.asked], timeout=0)[0]:
             with contextlib.suppress(RayError):  # a dead worker; its tasks say so too
-                self.progress = ray.get(self.asked)
+                self._told(ray.get(self.asked))
             self.asked = None
         if ask and self.asked is None and self.starting is None:
             self.asked = self.actor.progress.remote()

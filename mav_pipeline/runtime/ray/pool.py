@@ -115,9 +115,7 @@ class RayPool:
 
         One that wants a node to itself waits until the node's other workers have ended their tasks.
         """
-        under_way = [task for handle in self._handles for task in handle.tasks.values()]
-        if not any(task.wants_node for task in (*self._alone, *under_way)):
-            self._hired.room.kept = None
+        self._keep_node()
         for handle in [handle for handle in self._handles if handle.is_idle]:
             if not self._alone:
                 return
@@ -134,12 +132,18 @@ class RayPool:
                 self._hired.let_go(handle)
                 self._hired.hire()
 
+    def _keep_node(self) -> None:
+        """While a task wants a node to itself, one is kept that has little left to do."""
+        room, ready = self._hired.room, [h for h in self._handles if h.starting is None]
+        under_way = [task for handle in ready for task in handle.tasks.values()]
+        if not any(task.wants_node for task in (*self._alone, *under_way)):
+            room.kept = None
+        elif ready and room.kept not in [handle.node for handle in ready]:
+            room.kept = min(ready, key=lambda handle: len(handle.tasks)).node
+
     def _has_node(self, handle: WorkerHandle) -> bool:
-        """Whether an idle worker is alone on its node, which is kept so from now on."""
-        room = self._hired.room
-        if room.kept not in [other.node for other in self._handles if other.starting is None]:
-            room.kept = handle.node
-        if room.kept != handle.node:
+        """Whether an idle worker is alone on the node that is kept; lets go of other idle ones."""
+        if self._hired.room.kept != handle.node:
             return False
         for other in self._hired.others(handle):
             if other.is_idle:
