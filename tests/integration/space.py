@@ -42,7 +42,7 @@ def head_in_space(mounts: Sequence[str], *, cpus: int = 2, **env: str) -> Iterat
         ray = [
             *(RAY, "start", "--head", "--block", "--node-ip-address=127.0.0.1", f"--port={port}"),
             *(f"--temp-dir={folder}", f"--num-cpus={cpus}", "--include-dashboard=false"),
-            *("--disable-usage-stats", "--object-store-memory=100000000"),
+            *("--disable-usage-stats", "--object-store-memory=100000000", "--memory=4000000000"),
         ]
         script = " && ".join([*mounts, 'exec "$@"'])
         log = (Path(folder) / "out").open("w")

@@ -231,11 +231,11 @@ class Nodes:
 
 
 @contextlib.contextmanager
-def cluster(nodes: int) -> Iterator[Nodes]:
-    """A head and so many nodes, on which every clip takes its time."""
+def cluster(nodes: int, harm: dict[str, str]) -> Iterator[Nodes]:
+    """A head and so many nodes, whose workers are harmed."""
     process = subprocess.Popen(
         [sys.executable, str(HERE / "nodes.py"), str(nodes)],
-        env={**os.environ, **ENV, **poison("slow", "*")},
+        env={**os.environ, **ENV, **harm},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -254,9 +254,9 @@ def cluster(nodes: int) -> Iterator[Nodes]:
 
 
 def test_a_lost_node_costs_time_and_counts_against_no_clip(trial: Trial) -> None:
-    with cluster(2) as nodes:
+    with cluster(2, poison("slow", "*")) as nodes:
         words = (*trial.words, "runtime=ray", f"runtime.address={nodes.address}")
-        driver = start(*words, "runtime.num_workers=2", env={**ENV, **poison("slow", "*")})
+        driver = start(*words, "runtime.num_workers=2", env=ENV)
         while not list(trial.root.glob("shards/.mav-*.tar.*.tmp")) and driver.poll() is None:
             time.sleep(0.1)
         assert nodes.tell("kill") != "none"
@@ -272,10 +272,10 @@ def test_workers_follow_a_cluster_as_it_grows(corpus: Path, tmp_path: Path) -> N
     args = (f"source.root={corpus / 'sav_train'}", "output.clips_per_shard=1", *CHEAP)
     trial = Trial(tmp_path / "out", args, {})
     (seen := tmp_path / "seen").mkdir()
-    with cluster(1) as nodes:
+    # The first worker stays at its fourth clip until a second one has read one.
+    with cluster(1, poison("alone", "sav_000003", once=seen)) as nodes:
         words = (*trial.words, "runtime=ray", f"runtime.address={nodes.address}")
-        # The first worker stays at its fourth clip until a second one has read one.
-        driver = start(*words, env={**ENV, **poison("alone", "sav_000003", once=seen)})
+        driver = start(*words, env=ENV)
         while not trial.receipts() and driver.poll() is None:
             time.sleep(0.1)
         assert nodes.tell("add") == "added"

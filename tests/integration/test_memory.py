@@ -12,10 +12,9 @@ from mav_pipeline.dataset.verify import verify
 from mav_pipeline.storage import LocalStorage
 
 from .console import start
+from .head import ENV
 from .space import head_in_space
-from .test_faults import poisoned
-
-TOTAL = 8_000_000  # kB, of the node as its head is told
+from .test_faults import poison
 
 
 class Meminfo:
@@ -25,12 +24,15 @@ class Meminfo:
         self.path = path
         self._real = Path("/proc/meminfo").read_text()
         self.path.touch()
-        self.say(TOTAL)
+        found = re.search(r"(?m)^MemTotal: +(\d+) kB", self._real)
+        assert found
+        self.total = int(found[1])
+        self.say(self.total)
 
     def say(self, free: int) -> None:
         """So many kB are free."""
         none = dict.fromkeys(("Cached", "Buffers"), 0)
-        about = {"MemTotal": TOTAL, "MemFree": free, "MemAvailable": free, **none}
+        about = {"MemFree": free, "MemAvailable": free, **none}
         text = self._real
         for key, value in about.items():
             text = re.sub(rf"(?m)^{key}:.*$", f"{key}: {value:>12} kB", text)
@@ -45,7 +47,10 @@ def test_workers_killed_for_lack_of_memory_cost_nothing(corpus: Path, tmp_path: 
     mount = f"mount --bind {memory.path} /proc/meminfo"
     words = (f"source.root={corpus / 'sav_train'}", f"output.root={root}", "matting=binary")
     words = (*words, "output.clips_per_shard=1", "source.limit=4", "report.enabled=false")
-    harm = poisoned("hang", "*", once=tmp_path / "hung")  # the first worker stays at its first clip
+    harm = {
+        **ENV,
+        **poison("hang", "*", once=tmp_path / "hung"),
+    }  # the first worker stays at its first clip
     with head_in_space([mount], **limits, **harm) as address:
         ray = ("runtime=ray", f"runtime.address={address}", "runtime.num_workers=2")
         driver = start("build", *words, *ray, "runtime.progress_s=0.1", env=harm)
@@ -58,7 +63,7 @@ def test_workers_killed_for_lack_of_memory_cost_nothing(corpus: Path, tmp_path: 
         while "killed for lack of memory, with others beside it" not in seen:
             assert driver.poll() is None, seen
             seen = driver.stderr.readline()
-        memory.say(TOTAL)
+        memory.say(memory.total)
         _, stderr = driver.communicate(timeout=120)
     assert driver.returncode == 0, stderr
     assert "gets at most 1 workers from now on" in seen + stderr

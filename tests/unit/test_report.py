@@ -56,7 +56,7 @@ from mav_pipeline.schema import (
 )
 from mav_pipeline.schema.errors import ConfigError, InputError, OutputError
 from mav_pipeline.schema.interfaces import Sizing
-from mav_pipeline.storage import LocalStorage
+from mav_pipeline.storage import LocalStorage, Output
 from tests.fakes import STAMP, config
 
 HEIGHT, WIDTH, STEP, FRAMES = 48, 64, 4, 6
@@ -141,7 +141,7 @@ def _build(
         config=config,
         source=_Source((("rgb.mp4", _mp4()),) if rgb is None else rgb),
         backend=BinaryBackend(),
-        output=storage,
+        output=Output(lambda: storage, 0),
     )
     with contextlib.closing(builder):
         builder.setup()
