@@ -421,11 +421,11 @@ def test_an_outage_that_passes_costs_no_attempt(clips: Path, out: Path, kept: Pa
 
 @pytest.mark.parametrize(
     ("error", "tries"),
-    [(full, 6), (lambda: PermissionError(errno.EACCES, "Permission denied"), 2)],
+    [(full, (6, 7)), (lambda: PermissionError(errno.EACCES, "Permission denied"), (2,))],
     ids=["outage", "refusal"],
 )
 def test_a_shard_that_waited_in_vain_is_published_later_without_matting(
-    clips: Path, out: Path, kept: Path, error: Callable[[], OSError], tries: int
+    clips: Path, out: Path, kept: Path, error: Callable[[], OSError], tries: tuple[int, ...]
 ) -> None:
     stop = FakeStop()
     storage = FailingOutput(out, [error() for _ in range(9)])
@@ -436,7 +436,7 @@ def test_a_shard_that_waited_in_vain_is_published_later_without_matting(
     ):
         builder.build(spec(clips), STAMP)
     assert (caught.value.kind, caught.value.outage) == ("OutageError", "lasts")
-    assert 9 - len(storage.errors) == tries
+    assert 9 - len(storage.errors) in tries, "by jitter"
     assert not [name for name in files(out) if name.endswith((".json", ".tmp"))]
     source = FailingSource(open_source(run_config(clips, out)), dict.fromkeys(IDS, OSError("read")))
     with open_builder(run_config(clips, out), source=source) as builder:
