@@ -48,13 +48,13 @@ class Term:
 #: What may count. Agreement with the mask beyond its border zone is no quality and no term, nor is
 #: softness: neither tells a good matte of a poor mask, or of hair, from a bad one.
 TERMS = (
-    Term("outside_mass", 1, 0.0, 1.0),
+    Term("outside_mass", 1, 0.1, 1.0),  # less lies beyond coarse masks, by right, of true mattes
     Term("core_loss", 1, 0.0, 1.0),
     Term("area_ratio", 1, 1.0, 4.0),
     Term("area_ratio", -1, 1.0, 1.0),
     Term("visibility", -1, 1.0, 1.0),
-    Term("area_jitter", 1, 0.0, 1.0),
-    Term("speckle", 1, 0.0, 1.0),
+    Term("area_jitter", 1, 0.06, 1.0),  # of true mattes 97% are below, by what masks do
+    Term("speckle", 1, 0.08, 1.0),  # of true mattes nine tenths are below; mesh is not
     Term("sampled_over", 1, 0.0, 2.0),
     Term("sampled_under", 1, 0.0, 2.0),
     Term("sampled_mismatch", 1, 0.0, 2.0),
@@ -62,6 +62,7 @@ TERMS = (
     Term("sampled_detail", 1, 0.0, 2.0),
     Term("sampled_smear", 1, 0.0, 2.0),
     Term("sampled_doubt", 1, 0.0, 2.0),
+    Term("expected_error", 1, 0.0, 2.0),
     Term("motion_flicker", 1, 0.0, 2.0),
 )
 

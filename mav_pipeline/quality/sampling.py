@@ -1,12 +1,11 @@
 """What single colours of the picture say of a matte, at source resolution.
 
-    mask + alpha -> zone, sure samples; points -> nearest samples -> all pairs -> alpha-hat -> sums
+    mask + alpha -> zone, sure samples; points -> pairs of samples -> alpha-hat -> sums
+                                               -> traits -> expected error -> sum
 
-Each point's colour is explained by pairs of a sure object and a sure background colour nearby, as
-in robust matting (Wang and Cohen, "Optimized Color Sampling for Robust Matting", CVPR 2007). One
-mean colour a side hides hair and mesh; single samples do not. Sure is what mask and matte say
-together, so that a matte which is grey everywhere does not take its own evidence away, and a
-matte that departs from a poor mask is judged by the colours that both agree on. Pure.
+One mean colour a side hides hair and mesh; single samples do not: see ``pairs``. Sure is what mask
+and matte say together, so that a matte which is grey everywhere does not take its own evidence
+away, and a matte that departs from a poor mask is judged by the colours that both agree on. Pure.
 """
 
 from __future__ import annotations
@@ -17,18 +16,17 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
+from mav_pipeline.quality.expected import shipped
+from mav_pipeline.quality.pairs import NEAREST, Floats, Places, Sampled, beside, explain
 from mav_pipeline.quality.region import Box, crop, picture, shrink
+from mav_pipeline.quality.traits import describe
 from mav_pipeline.schema import AlphaFrame, Frame, Mask
 
-Floats = NDArray[np.float32]
-Places = NDArray[np.int64]  # (n,) pixels in row-major order
-
-POINTS = 500  # of a look: three times as many rank mattes no better
+POINTS = 300  # of a look in the zone: five times as many rank mattes no better
+INNER, OUTER = 100, 50  # of it in what is solid and in what is clear beyond the zone
 _POINT_EACH = 5  # pixels of the zone, so that a small object costs what it costs to be matted
 _LEAST_POINTS = 100
-_NEAREST = 6  # samples of each side: 36 pairs a point
 _SAMPLES = 1500  # of each side that are searched for the nearest
 _REACH, _REACH_PX = (
     0.04,
@@ -36,9 +34,6 @@ _REACH, _REACH_PX = (
 )  # half width of the zone / sqrt(object area), its bounds in pixels
 _SURE = 0.7  # mean of mask and alpha from which a pixel may be a sample of the object
 _RIDGE = 12  # levels by which a sample may lie below the highest of its neighbours
-_NOISE = 0.02**2  # squared: what sensor and compression add to a colour in [0, 1]
-_FIT = 3 * _NOISE  # squared residual of a pair that halves its say, or so
-_APART = 6 * _NOISE  # squared |F - B| at which a pair has half a say
 _NIL = 1e-6
 _BEYOND = 1.5  # spreads from alpha-hat that alpha may lie without a fault
 _DOUBT = 0.15  # spread at which a point has half a say
@@ -58,21 +53,6 @@ class Patch:
     alpha: AlphaFrame
     bits: NDArray[np.uint8]
     rgb: Frame
-
-
-@dataclass(frozen=True, slots=True)
-class Sampled:
-    """Alpha as the sampled colours give it, at n points.
-
-    Attributes:
-        guess: (n,) in [0, 1].
-        spread: (n,) how far the pairs disagree, and what noise makes of them.
-        steps: (n, 4) by which a pixel to each side of a point lies above it, by the same pairs.
-    """
-
-    guess: Floats
-    spread: Floats
-    steps: Floats
 
 
 def patch(alpha: AlphaFrame, mask: Mask, frame: Frame, box: Box) -> Patch:
@@ -99,67 +79,73 @@ def patch(alpha: AlphaFrame, mask: Mask, frame: Frame, box: Box) -> Patch:
     )
 
 
-def measure(seen: Patch, seed: int) -> dict[str, float]:
-    """Sums over one look; empty where object or background is out of sight.
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What was seen at n points of a patch, those of the zone first.
+
+    Attributes:
+        points: (n,) pixels of the patch.
+        stands_for: (n,) how many pixels each stands for.
+        traits: (n, k) in the order of ``traits.describe``.
+        box: what the patch shows, in source pixels.
+        opaque: sum of alpha in [0, 1], a tenth of the mask's area at least.
+    """
+
+    points: Places
+    stands_for: Floats
+    traits: Floats
+    box: Box
+    opaque: float
+
+
+def measure(seen: Patch, box: Box, seed: int) -> tuple[dict[str, float], Look | None]:
+    """Sums over one look, and the look; nothing where object or background is out of sight.
 
     Args:
+        box: what the patch shows, in source pixels.
         seed: of the draw; equal input and seed give equal sums on every machine of a kind.
     """
     if not (seen.bits.any() and not seen.bits.all()):
-        return {}
+        return {}, None
     zone, half = _zone(seen)
     object_at, ground_at = _samples(seen, zone, half, seed)
-    pixels = int(np.count_nonzero(zone))
-    points = draw(zone, min(POINTS, max(_LEAST_POINTS, pixels // _POINT_EACH)), seed)
-    if min(len(object_at), len(ground_at)) <= _NEAREST or not len(points):
-        return {}
-    found = explain(seen.rgb, points, object_at, ground_at)
-    levels = seen.alpha.ravel().astype(np.float32) / np.float32(255)
-    alpha = levels[points]
-    steps = levels[beside(points, seen.alpha.shape)] - alpha[:, None]
-    sure = _far_from_edge(seen.bits).ravel()[points]
-    return _sums(alpha, steps, found, sure, pixels) | {
-        "sampled_alpha": max(_total(seen.alpha) / 255, 0.1 * _total(seen.bits))
-    }
-
-
-def explain(rgb: Frame, points: Places, object_at: Places, ground_at: Places) -> Sampled:
-    """Alpha of each point by all pairs of its nearest samples; no point explains itself.
-
-    Args:
-        object_at, ground_at: more than ``_NEAREST`` sure pixels of each.
-    """
-    colours = rgb.reshape(-1, 3).astype(np.float32) / np.float32(255)
-    width = rgb.shape[1]
-    f = colours[_nearest(points, object_at, width)][:, :, None]
-    b = colours[_nearest(points, ground_at, width)][:, None]
-    axis, over = f - b, colours[points][:, None, None] - b
-    apart = _dot(axis, axis)
-    place = np.clip(_dot(axis, over) / (apart + _NIL), 0, 1)
-    rest = over - place[..., None] * axis
-    say = (np.exp(-_dot(rest, rest) / (2 * _FIT)) + _NIL) * apart / (apart + _APART) + _NIL
-    say /= say.sum((1, 2), keepdims=True)
-    guess = (say * place).sum((1, 2))
-    parted = (say * (place - guess[:, None, None]) ** 2).sum((1, 2))
-    noise = (say * (_NOISE / (apart + _NOISE))).sum((1, 2))
-    # Of a pixel beside it only its place along the same lines is asked: a tenth of the time.
-    along = ((say / (apart + _APART))[..., None] * axis).sum((1, 2))
-    change = colours[beside(points, rgb.shape)] - colours[points][:, None]
-    steps = np.clip(guess[:, None] + _dot(change, along[:, None]), 0, 1) - guess[:, None]
-    return Sampled(
-        guess.astype(np.float32),
-        np.sqrt(parted + noise).astype(np.float32),
-        np.asarray(steps, dtype=np.float32),
+    drawn = _points(seen, zone, half, seed)
+    points = np.concatenate([places for places, _ in drawn])
+    first = len(drawn[0][0])
+    if min(len(object_at), len(ground_at)) <= NEAREST or not first:
+        return {}, None
+    alpha = _levels(seen, points)
+    found = explain(seen.rgb, points, object_at, ground_at, alpha)
+    steps = _levels(seen, beside(points, seen.alpha.shape)) - alpha[:, None]
+    stands_for = np.concatenate([np.full(len(p), each, np.float32) for p, each in drawn])
+    look = Look(
+        points=points,
+        stands_for=stands_for,
+        traits=describe(seen.alpha, seen.bits, seen.rgb, points, stands_for, found),
+        box=box,
+        opaque=max(_total(seen.alpha) / 255, 0.1 * _total(seen.bits)),
     )
+    near = slice(first)
+    sure = _far_from_edge(seen.bits).ravel()[points]
+    sums = _sums(alpha[near], steps[near], found.first(first), sure[near], drawn[0][1] * first)
+    expected = float(look.stands_for @ shipped()(look.traits))
+    return {**sums, "expected_error": expected, "sampled_alpha": look.opaque}, look
 
 
-def beside(points: Places, shape: tuple[int, ...]) -> Places:
-    """(n, 4) pixels below, above, right and left; at the border of the picture the point itself."""
-    y, x = np.divmod(points, shape[1])
-    down, up = np.minimum(y + 1, shape[0] - 1), np.maximum(y - 1, 0)
-    right, left = np.minimum(x + 1, shape[1] - 1), np.maximum(x - 1, 0)
-    pairs = ((down, x), (up, x), (y, right), (y, left))
-    return np.stack([rows * shape[1] + columns for rows, columns in pairs], axis=1)
+def _levels(seen: Patch, places: Places) -> Floats:
+    return seen.alpha.ravel()[places].astype(np.float32) / np.float32(255)
+
+
+def _points(seen: Patch, zone: Mask, half: int, seed: int) -> list[tuple[Places, float]]:
+    """In the zone, in what is solid within it, in what is clear around it; what each stands for."""
+    solid = (seen.bits > 0) | (seen.alpha > 127)
+    around = cv2.dilate(zone.view(np.uint8), np.ones((4 * half + 1,) * 2, np.uint8)) > 0
+    some = min(POINTS, max(_LEAST_POINTS, int(np.count_nonzero(zone)) // _POINT_EACH))
+    drawn = []
+    for where, count in ((zone, some), (solid & ~zone, INNER), (around & ~solid & ~zone, OUTER)):
+        places = draw(np.asarray(where, np.bool_), count, seed)
+        drawn.append((places, int(np.count_nonzero(where)) / max(1, len(places))))
+    return drawn
 
 
 def draw(where: Mask, count: int, seed: int) -> Places:
@@ -205,7 +191,7 @@ def _samples(seen: Patch, zone: Mask, half: int, seed: int) -> tuple[Places, Pla
 
 
 def _enough(where: Mask) -> bool:
-    return int(np.count_nonzero(where)) > 2 * _NEAREST
+    return int(np.count_nonzero(where)) > 2 * NEAREST
 
 
 def _ridge(say: Any) -> Mask:
@@ -219,17 +205,6 @@ def _far_from_edge(bits: NDArray[np.uint8]) -> Mask:
     three = np.ones((3, 3), np.uint8)
     core = cv2.erode(bits, three, borderType=cv2.BORDER_REPLICATE)
     return np.asarray(core == cv2.dilate(bits, three))
-
-
-def _nearest(points: Places, samples: Places, width: int) -> Places:
-    """(n, _NEAREST) of the samples, without the point itself."""
-    away, at = cKDTree(_xy(samples, width)).query(_xy(points, width), _NEAREST + 1)
-    itself = away[:, :1] < 0.5
-    return np.asarray(samples[np.where(itself, at[:, 1:], at[:, :-1])], dtype=np.int64)
-
-
-def _xy(places: Places, width: int) -> Floats:
-    return np.stack(np.divmod(places, width), axis=1).astype(np.float32)
 
 
 def _sums(
@@ -283,10 +258,6 @@ def _related(own: float, theirs: float, along: float) -> tuple[float, float]:
     if min(own, theirs) < _NIL:
         return 0.0, 1.0
     return along / (own * theirs) ** 0.5, along / own
-
-
-def _dot(one: Any, other: Any) -> Any:
-    return np.einsum("...c,...c->...", one, other)
 
 
 def _total(values: Any) -> float:

@@ -45,9 +45,11 @@ class Scorer:
 
     Args:
         full: also look at the picture and compare each frame with the one before.
+        keep: receives what was seen at single points, by frame; to fit ``expected`` to.
     """
 
     full: bool
+    keep: list[tuple[int, sampling.Look]] | None = None
     _sums: dict[str, float] = field(default_factory=dict)
     _deltas: dict[int, float] = field(default_factory=dict)
     _moves: list[float] = field(default_factory=list)
@@ -144,7 +146,10 @@ class Scorer:
         seen = view(now.alpha, now.mask, rle.area, now.frame, box)
         self._count(looks=1, **picture.measure(seen))
         near = sampling.patch(now.alpha, now.mask, now.frame, box)
-        self._count(**sampling.measure(near, seed=now.index))
+        sums, look = sampling.measure(near, box, seed=now.index)
+        self._count(**sums)
+        if look is not None and self.keep is not None:
+            self.keep.append((now.index, look))
         if before is not None and before.frame is not None:
             step = np.subtract(now.centre, before.centre)
             shift = (round(float(step[0])), round(float(step[1])))
@@ -242,6 +247,7 @@ def _sampled(sums: dict[str, float]) -> dict[str, float | None]:
     """Scores of ``sampling``, all as a share of alpha: what an error is measured in."""
     parts = ("over", "under", "doubt")
     values = {f"sampled_{part}": _ratio(sums, f"sampled_{part}", "sampled_alpha") for part in parts}
+    values["expected_error"] = _ratio(sums, "expected_error", "sampled_alpha")
     zone = _ratio(sums, "sampled_zone", "sampled_alpha")
     for names, relation in (
         (("sampled_mismatch", "sampled_blur"), sampling.relation(sums)),

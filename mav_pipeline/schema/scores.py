@@ -171,6 +171,11 @@ SCORES = (
         "alpha",
         since=2,
     ),
+    Score(
+        "expected_error",
+        "error that the traits of single pixels lead to expect, in and around the object / alpha",
+        since=2,
+    ),
     Score("motion_flicker", "change of alpha along the optical flow where colours agree / alpha"),
     Score("sharpness", "mean |Laplacian| / mean |gradient| of the picture near edges"),
     Score(

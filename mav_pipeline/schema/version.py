@@ -31,7 +31,8 @@ CHANGES: Mapping[int, tuple[str, ...]] = {
         "rows and samples have the score `mask_j`",
         "rows and samples have `sampled_over`, `sampled_under`, `sampled_mismatch`, "
         "`sampled_blur`, `sampled_detail`, `sampled_smear` and `sampled_doubt`: what single "
-        "colours say of a matte at source resolution",
+        "colours say of a matte at source resolution; and `expected_error`, what the traits of "
+        "single pixels lead to expect",
         "`shards.txt` and the `shardlist` of the index leave out shards without a sample, which it "
         "lists as `empty`",
         "`run.json` counts what the source passed over, by reason",

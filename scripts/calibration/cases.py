@@ -17,11 +17,13 @@ import numpy as np
 from mav_pipeline.cli import load_config
 from mav_pipeline.matting.registry import open_backend
 from mav_pipeline.quality import Scorer
+from mav_pipeline.quality.sampling import Look
 from mav_pipeline.schema import Alpha, LoadedClip, Masklet, MatteFailure, Seams
 from mav_pipeline.schema.interfaces import MattingBackend
 from mav_pipeline.synthetic.degrade import DEGRADATIONS
 
 from .damages import FIT, JUDGE, WINDOWS, Case
+from .points import Points, points_of
 from .subjects import Subject, corpus
 
 __all__ = ["MASKS", "Row", "Variant", "corpus", "error", "matte", "rows", "scores", "variants"]
@@ -82,13 +84,15 @@ class Variant:
     alpha: Alpha
 
 
-def rows(subject: Subject) -> Iterator[Row]:
-    """Every matte of a subject, scored."""
+def rows(subject: Subject) -> Iterator[tuple[Row, Points]]:
+    """Every matte of a subject, scored, and what was seen at points of it."""
     for one in variants(subject):
         seams = WINDOWS if one.damage == "resets" else Seams()
-        found = dict(scores(subject.loaded, one.masklet, one.alpha, seams))
-        del found["quality"]  # made of the others, by weights that may still change
-        yield Row(
+        looks: list[tuple[int, Look]] = []
+        found = dict(scores(subject.loaded, one.masklet, one.alpha, seams, looks))
+        # Made of the others, or of the points, by what may still change.
+        del found["quality"], found["expected_error"]
+        row = Row(
             source=subject.source,
             unit=subject.unit,
             subject=subject.name,
@@ -99,6 +103,7 @@ def rows(subject: Subject) -> Iterator[Row]:
             error=round(error(one.alpha, subject.truth), 6),
             scores=found,
         )
+        yield row, points_of(looks, one.alpha, subject.truth)
 
 
 def variants(subject: Subject) -> Iterator[Variant]:
@@ -183,10 +188,14 @@ def matte(backend: str, loaded: LoadedClip, masklet: Masklet) -> Alpha:
 
 
 def scores(
-    loaded: LoadedClip, masklet: Masklet, alpha: Alpha, seams: Seams
+    loaded: LoadedClip,
+    masklet: Masklet,
+    alpha: Alpha,
+    seams: Seams,
+    looks: list[tuple[int, Look]],
 ) -> Mapping[str, float | None]:
-    """As a build scores it."""
-    scorer = Scorer(full=True)
+    """As a build scores it; ``looks`` receives what was seen at points."""
+    scorer = Scorer(full=True, keep=looks)
     for index, (rle, frame) in enumerate(zip(masklet.rles, loaded.frames, strict=True)):
         if rle is not None:
             scorer.add(index, alpha[index], rle, frame)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,28 +12,33 @@ from statistics import median
 import numpy as np
 
 from mav_pipeline.config import QualityConfig
-from mav_pipeline.quality import judge
 from mav_pipeline.quality.rule import HALF
+from mav_pipeline.quality.traits import NAMES
 from scripts.reference import metrics
 
 from .cases import MASKS, Row
 from .damages import FIT, JUDGE
 from .fit import left_out
-from .gate import COST, FOUND, Gate, best_gate, by_source
+from .gate_page import gate_parts, table
 from .judge import CLEAR, Judged, bad_limit, estimated
 from .mistakes import Mistake, write_pictures
+from .network import WIDTHS
 from .plots import write_plots
+from .shipped import REPOSITORY
 from .sources import FRAMES, Source
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-WEIGHTS = REPOSITORY / "mav_pipeline" / "quality" / "weights.json"
 PAGE = REPOSITORY / "docs" / "quality.md"
 PICTURES = REPOSITORY / "docs" / "quality"
 #: Between these qualities errors are told in quantiles.
 EDGES = (0.0, 0.2, 0.4, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 1.0)
-CHOICES = (0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9)  # of a least quality, to be told of
-#: An error beyond which a matte is lost, whatever its object.
-_LOST = 0.5
+#: What a score that may be decided by should reach, by the field of ``Result``.
+_AIMS = (
+    ("Spearman over all", "rank", ".90 faithful, .83 coarse"),
+    ("Spearman within a masklet", "within", "the same"),
+    ("truth over mask", "over_mask", ".90"),
+    ("truth over closed_form", "over_closed", ".70"),
+    ("which is better", "which", ".85"),
+)
 
 
 @dataclass(frozen=True)
@@ -42,14 +46,19 @@ class Page:
     """What the page tells of.
 
     Attributes:
+        scored: rows as networks that lack a source say; None is the one as shipped.
         weights: as shipped.
         gates: the default ones.
     """
 
-    rows: Sequence[Row]
+    scored: Mapping[str | None, Sequence[Row]]
     known: Mapping[str, Source]
     weights: Mapping[str, float]
     gates: QualityConfig
+
+    @property
+    def rows(self) -> Sequence[Row]:
+        return self.scored[None]
 
     @cached_property
     def limit(self) -> float:
@@ -57,19 +66,14 @@ class Page:
 
     @cached_property
     def unseen(self) -> Judged:
-        """Sources and damages that the weights which judge them were not fitted to."""
-        rows, estimate = left_out(self.rows, self.known)
+        """Sources and damages that network and weights which judge them were not fitted to."""
+        rows, estimate = left_out(self.scored, self.known)
         return Judged(rows, estimate, self.limit)
 
     @cached_property
     def shipped(self) -> Judged:
         """Everything, by the weights as shipped."""
         return Judged(self.rows, estimated(self.rows, self.weights), self.limit)
-
-
-def write_weights(weights: Mapping[str, float]) -> None:
-    """Where ``quality.rule`` reads them, the next time it is imported."""
-    WEIGHTS.write_text(json.dumps(dict(weights), indent=2) + "\n", encoding="utf-8")
 
 
 def write_page(page: Page, work: Path) -> None:
@@ -88,29 +92,26 @@ def write_page(page: Page, work: Path) -> None:
 
 def _made(page: Page) -> dict[str, str]:
     unseen, shipped = page.unseen, page.shipped
-    gate = best_gate(shipped)
-    return {
+    return gate_parts(unseen, page.gates) | {
         "half": f"{HALF:g}",
         "limit": f"{page.limit:.3f}",
         "clear": f"{CLEAR:.0%}",
         "frames": str(FRAMES),
-        "weights": _table(("term", "weight"), ((k, f"{v:.4f}") for k, v in page.weights.items())),
+        "weights": table(("term", "weight"), ((k, f"{v:.4f}") for k, v in page.weights.items())),
         "counts": _counts(page),
         "damages_fitted": _strengths(FIT),
         "damages_judged": _strengths(JUDGE),
+        "traits": str(len(NAMES)),
+        "widths": " and ".join(str(width) for width in WIDTHS),
+        "aims": _aims(unseen),
         "by_source": _results(unseen, "source"),
         "by_source_faithful": _results(unseen.where(mask="faithful"), "source"),
         "by_mask": _results(unseen, "mask"),
         "shipped": _results(shipped, "source"),
         "plain": _plain(unseen),
-        "perfect": _perfect(shipped),
+        "perfect": _perfect(unseen),
         "bars": _bars(unseen),
         "damages": _damages(unseen),
-        "gate": _gate(shipped, gate),
-        "choices": _choices(shipped),
-        "gate_words": _gate_words(gate),
-        "gate_faithful": _gate_words(best_gate(shipped.where(mask="faithful"))),
-        "gates": _gates(shipped, page.gates),
         "metrics": metrics(),
     }
 
@@ -122,7 +123,7 @@ def _counts(page: Page) -> str:
         subjects = len({row.subject for row in rows})
         use = "fitted and judged" if source.fitted else "judged alone"
         lines.append((name, source.about, str(subjects), f"{len(rows):,}", use))
-    return _table(("source", "what it is", "masklets", "mattes", "use"), lines)
+    return table(("source", "what it is", "masklets", "mattes", "use"), lines)
 
 
 def _strengths(damages: Mapping[str, tuple[object, tuple[float, ...]]]) -> str:
@@ -147,7 +148,20 @@ def _results(judged: Judged, by: str) -> str:
                 *(f"{value:.2f}" for value in (r.which, r.clear, r.told)),
             )
         )
-    return _table((*head, "which is better", "where it is clear", "AUC"), lines)
+    return table((*head, "which is better", "where it is clear", "AUC"), lines)
+
+
+def _aims(judged: Judged) -> str:
+    """Aims beside what is reached, over all sources."""
+    faithful = judged.where(mask="faithful").result
+    coarse = judged.of([row.mask != "faithful" for row in judged.rows]).result
+    return table(
+        ("", "aim", "faithful masks", "coarse masks"),
+        (
+            (name, aim, *(f"{getattr(one, key):.2f}" for one in (faithful, coarse)))
+            for name, key, aim in _AIMS
+        ),
+    )
 
 
 def _plain(judged: Judged) -> str:
@@ -166,7 +180,7 @@ def _plain(judged: Judged) -> str:
             error, value = (median(a[at]) if at else 0 for a in (judged.error, judged.quality))
             cells.append(f"{error:.3f}: {value:.2f}" if at else "")
         lines.append((source, mask, *cells))
-    return _table(("source", "mask", *bases), lines)
+    return table(("source", "mask", *bases), lines)
 
 
 def _perfect(judged: Judged) -> str:
@@ -180,7 +194,7 @@ def _perfect(judged: Judged) -> str:
             shares = (f"{value:.2f}" for value in np.quantile(values, (0.5, 0.1, 0.03)))
             lines.append((name, mask, str(len(values)), *shares))
     head = ("source", "mask", "true mattes", "median quality", "the least tenth", "the least 3%")
-    return _table(head, lines)
+    return table(head, lines)
 
 
 def _bars(judged: Judged) -> str:
@@ -188,7 +202,7 @@ def _bars(judged: Judged) -> str:
         (f"{low:g} to {high:g}", f"{count:,}", *(f"{value:.3f}" for value in spread))
         for low, high, count, spread in judged.bars(EDGES)
     )
-    return _table(("quality", "mattes", "error: a tenth below", "half", "nine tenths"), lines)
+    return table(("quality", "mattes", "error: a tenth below", "half", "nine tenths"), lines)
 
 
 def _damages(judged: Judged) -> str:
@@ -207,56 +221,11 @@ def _damages(judged: Judged) -> str:
         lines.append((f"{damage} {strength:g}", str(len(values)), *cells))
     order = {f"{name} {s:g}": i for i, (name, s) in enumerate(_listed())}
     head = ("damage", "mattes", "median error", "median quality", "told from the truth")
-    return _table(head, sorted(lines, key=lambda line: order[line[0]]))
+    return table(head, sorted(lines, key=lambda line: order[line[0]]))
 
 
 def _listed() -> list[tuple[str, float]]:
     return [(name, s) for name, (_, strengths) in JUDGE.items() for s in strengths]
-
-
-def _gate(judged: Judged, gate: Gate) -> str:
-    lines = [
-        (name, f"{cost:.1%}", f"{found:.0%}") for name, cost, found in by_source(judged, gate.least)
-    ]
-    lines.append(("all", f"{gate.cost:.1%}", f"{gate.found:.0%}"))
-    return _table(("source", "true mattes lost", "bad mattes found"), lines)
-
-
-def _choices(judged: Judged) -> str:
-    faithful = judged.where(mask="faithful")
-    coarse = judged.of([row.mask != "faithful" for row in judged.rows])
-    lines = []
-    for least in CHOICES:
-        cost, name = max((cost, name) for name, cost, _ in by_source(judged, least))
-        shares = [share for part in (faithful, coarse) for share in part.lost_and_found(least)]
-        kept = judged.error[judged.quality >= least]
-        cells = (*(f"{share:.0%}" for share in shares), f"{name}: {cost:.0%}")
-        lines.append((f"{least:g}", *cells, f"{kept.mean():.3f}"))
-    kinds = [
-        f"{what}, {mask}" for mask in ("faithful", "coarse") for what in ("true lost", "bad found")
-    ]
-    return _table(("min_quality", *kinds, "most lost", "mean error of the rest"), lines)
-
-
-def _gate_words(gate: Gate) -> str:
-    most = f"The strictest `min_quality` that costs no source over {COST:.0%} of its true mattes"
-    found = f"{most}\nis **{gate.least:g}**: it finds {gate.found:.0%} of the bad ones"
-    if gate.worth:
-        return f"{found}, and a default must find {FOUND:.0%}."
-    return f"{found}. A default must find {FOUND:.0%}: there is\nno such gate, and none is on."
-
-
-def _gates(judged: Judged, gates: QualityConfig) -> str:
-    values = zip(judged.rows, judged.quality, strict=True)
-    reasons = [judge({**row.scores, "quality": float(q)}, gates).reasons for row, q in values]
-    names = sorted({reason for found in reasons for reason in found})
-    lines = []
-    for name in (*names, "any"):
-        hit = np.array([bool(found) if name == "any" else name in found for found in reasons])
-        kinds = (judged.perfect, judged.error > judged.limit, judged.error > _LOST)
-        lines.append((name, *(f"{hit[kind].mean():.1%}" for kind in kinds)))
-    head = ("gate", "of true mattes", "of bad mattes", f"of mattes with error > {_LOST:g}")
-    return _table(head, lines)
 
 
 def _fine(page: Page, rows: Sequence[Row]) -> str:
@@ -268,7 +237,7 @@ def _fine(page: Page, rows: Sequence[Row]) -> str:
         return next(found).error
 
     lines = [(row.source, f"{of_mask(row):.3f}", f"{row.error:.3f}") for row in rows]
-    return _table(("kind", "error of the mask", "of closed_form"), lines)
+    return table(("kind", "error of the mask", "of closed_form"), lines)
 
 
 def _mistakes(mistakes: Sequence[Mistake]) -> str:
@@ -284,9 +253,4 @@ def _mistakes(mistakes: Sequence[Mistake]) -> str:
         )
         for number, m in enumerate(mistakes, 1)
     )
-    return _table(("row", "source", "mask", "matte", "error", "estimate", "quality"), lines)
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return table(("row", "source", "mask", "matte", "error", "estimate", "quality"), lines)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mav_pipeline.quality.expected import shipped
 from mav_pipeline.quality.rule import (
     TERMS,
     estimated_error,
@@ -19,7 +20,7 @@ from mav_pipeline.quality.rule import (
     quality_of,
 )
 from mav_pipeline.schema import SCORE_NAMES, Clip, LoadedClip, Masklet, WorkingSize
-from scripts.calibration import cases, subjects
+from scripts.calibration import cases, network, subjects
 from scripts.calibration import rows as stored
 from scripts.calibration.cases import Row
 from scripts.calibration.damages import FIT, JUDGE, Case
@@ -27,6 +28,9 @@ from scripts.calibration.fit import fit, fitted_rows, left_out
 from scripts.calibration.gate import best_gate, by_source
 from scripts.calibration.judge import Judged, auc, estimated
 from scripts.calibration.mistakes import typical, worst
+from scripts.calibration.network import train
+from scripts.calibration.networks import scored
+from scripts.calibration.points import Points, load, points_of, save
 from scripts.calibration.sources import Source, sources
 from scripts.calibration.subjects import Subject, cut_out, nearer
 
@@ -91,10 +95,10 @@ def test_left_out_rows_keep_their_order_and_their_estimates() -> None:
                 subject=str(number // 6),
                 damage=("none", "blur", "cut")[number % 3],
                 error=2 * outside,
-                scores={**BEST, "outside_mass": outside},
+                scores={**BEST, "sampled_over": outside},
             )
         )
-    judged, estimate = left_out(every, known)
+    judged, estimate = left_out({None: every, "soft": every, "mesh": every}, known)
     assert [row.source for row in judged] == ["soft"] * 40 + ["mesh"] * 40
     assert {row.damage for row in judged} == {"none", "cut"}
     assert estimate == pytest.approx([row.error for row in judged], rel=0.05, abs=1e-3)
@@ -177,13 +181,20 @@ def test_a_subject_is_cut_out_whole_and_every_case_of_it_runs(
     assert (clip.height, clip.width) == subject.truth.shape[1:] != (72, 96)
     assert subject.truth.sum() == disc().alpha[1:4].sum()
     assert (subject.masks == (subject.truth > 127)).all()
-    found = [*cases.rows(subject)]
+    pairs = [*cases.rows(subject)]
+    found = [row for row, _ in pairs]
     assert {row.mask for row in found} == {*cases.MASKS}
     # A damage of a length below a pixel may leave so small an object as it is.
     assert len({*FIT, *JUDGE} - {row.damage for row in found}) < 5
     truths = [row for row in found if row.plain and row.base == "truth"]
     assert [row.error for row in truths] == [0] * len(cases.MASKS)
     assert all("quality" not in row.scores for row in found)
+    # What is wrong at points, each for its share, is about what is wrong in all.
+    errors = [float(seen.weight @ seen.wrong) / 255 for _, seen in pairs]
+    near = [
+        abs(e - row.error) < 0.1 + 0.3 * row.error for e, row in zip(errors, found, strict=True)
+    ]
+    assert np.mean(near) > 0.6
 
 
 def test_a_clip_seen_from_nearer_is_twice_as_large_and_its_masks_are_exact(
@@ -213,7 +224,7 @@ def test_what_was_measured_is_not_measured_again(
     kinds = {"soft": dataclasses.replace(_source(fitted=True), units=("1", "2"), subjects=opening)}
     monkeypatch.setattr(stored, "sources", lambda shared: kinds)
     monkeypatch.setattr(stored, "ProcessPoolExecutor", _Here)
-    stored.measured(tmp_path, tmp_path, 1)
+    assert stored.measured(tmp_path, tmp_path, 1) == ([], [])
     assert opened == ["1", "2"]
     file = tmp_path / "rows/soft.jsonl"
     lines = file.read_text().splitlines(keepends=True)
@@ -224,6 +235,64 @@ def test_what_was_measured_is_not_measured_again(
     monkeypatch.setattr(stored, "code", lambda *_, **__: "other")
     stored.measured(tmp_path, tmp_path, 1)
     assert opened == ["1", "2", torn, "1", "2"]
+
+
+def some_points(rng: np.random.Generator, count: int, wrong: float) -> Points:
+    """Of which the first trait says how wrong they are; the others are noise."""
+    error = rng.uniform(0, 2 * wrong, count)
+    traits = rng.normal(0, 1, (count, 4))
+    traits[:, 0] = error
+    weight = np.full(count, 1 / count, np.float32)
+    return Points(traits.astype(np.float16), weight, np.rint(255 * error).astype(np.uint8))
+
+
+def test_points_are_kept_with_their_rows(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    none = points_of([], np.zeros((1, 2, 2), np.uint8), np.zeros((1, 2, 2), np.uint8))
+    assert none.expected(shipped()) is None
+    for found in ([], [none], [some_points(rng, 5, 0.1), none, some_points(rng, 3, 0.4)]):
+        save(tmp_path / "a.npz", found)
+        again = [*load(tmp_path / "a.npz")]
+        assert [len(one.wrong) for one in again] == [len(one.wrong) for one in found]
+        for one, other in zip(found, again, strict=True):
+            if len(one.wrong):
+                for name in ("traits", "weight", "wrong"):
+                    np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+
+
+def test_a_network_learns_what_makes_errors() -> None:
+    rng = np.random.default_rng(0)
+    errors = rng.uniform(0.01, 0.4, 120)
+    seen = [some_points(rng, 40, float(error)) for error in errors]
+    made = [
+        a_row(subject=str(n // 6), error=float(p.weight @ p.wrong) / 255)
+        for n, p in enumerate(seen)
+    ]
+    found = train(made, seen, ("wrong", "a", "b", "c"))
+    again = train(made, seen, ("wrong", "a", "b", "c"))
+    assert found.document() == again.document()
+    expected = [one.expected(found) for one in seen]
+    assert expected == pytest.approx([row.error for row in made], rel=0.3, abs=0.05)
+    assert {row.scores["expected_error"] for row in scored(made, seen, found)} == {*expected}
+
+
+def test_the_slopes_are_those_of_the_loss() -> None:
+    """Of pairs: against differences of the loss that the module's head names."""
+    rng = np.random.default_rng(1)
+    level, aim = (rng.normal(0, 1, 6).astype(np.float32) for _ in range(2))
+    share = rng.uniform(0.5, 2, 6).astype(np.float32)
+    soft = float(network._SOFT)
+
+    def loss(values: np.ndarray) -> float:
+        apart = np.clip(aim[None] - aim[:, None], 0, soft) * np.sqrt(share[None] * share[:, None])
+        wrong = np.log1p(np.exp(-(values[None] - values[:, None]) / soft))
+        return float((apart * wrong).sum() / apart.sum())
+
+    step = 1e-4
+    slopes = [
+        (loss(level + step * one) - loss(level - step * one)) / (2 * step) for one in np.eye(6)
+    ]
+    np.testing.assert_allclose(network._order(level, aim, share), slopes, atol=1e-3)
 
 
 class _Here:
@@ -269,11 +338,11 @@ def test_a_fit_finds_the_weights_that_made_the_errors() -> None:
     for number in range(200):
         outside, core = (float(value) for value in rng.uniform(0, 0.2, 2))
         mask = "faithful" if number % 2 else "blob.06"
-        scores = {**BEST, "outside_mass": outside, "core_loss": core}
+        scores = {**BEST, "sampled_over": outside, "core_loss": core}
         error = 2 * outside + 0.5 * core
         rows.append(a_row(subject=str(number // 10), mask=mask, error=error, scores=scores))
     weights = fit(rows)
-    assert weights["outside_mass above 0"] == pytest.approx(2, rel=0.02)
+    assert weights["sampled_over above 0"] == pytest.approx(2, rel=0.02)
     assert weights["core_loss above 0"] == pytest.approx(0.5, rel=0.05)
     assert estimated(rows, weights) == pytest.approx([row.error for row in rows], rel=0.05)
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mav_pipeline.media.masks import encode_rle
-from mav_pipeline.quality import Scorer, sampling
+from mav_pipeline.quality import Scorer, pairs, sampling
 from mav_pipeline.schema import AlphaFrame, Frame, Mask, Seams
 
 H, W = 160, 200
@@ -81,10 +81,13 @@ def test_an_exact_composite_gives_its_alpha(
     row[:, 18:22] = np.rint(share * np.array(object_) + (1 - share) * np.array(ground))
     places = np.arange(8 * 40).reshape(8, 40)
     points = places[:, 18:22].ravel()
-    found = sampling.explain(row, points, places[:, :16].ravel(), places[:, 24:].ravel())
+    alpha = np.full(len(points), share, np.float32)
+    found = pairs.explain(row, points, places[:, :16].ravel(), places[:, 24:].ravel(), alpha)
     # A level of rounding on at least 50 of distance.
     np.testing.assert_allclose(found.guess, share, atol=0.02)
     assert found.spread.max() < 0.25
+    assert found.own_rest.max() < 0.01  # the true alpha explains the colour
+    np.testing.assert_allclose(pairs.likeness(found), 1, atol=0.1)
 
 
 @given(seed=st.integers(0, 2**31), count=st.integers(1, 60))
@@ -132,6 +135,10 @@ def test_what_has_no_contrast_is_no_match(level: int) -> None:
         ("sampled_under", [cv2.erode(TRUTH, np.ones((n, n), np.uint8)) for n in (1, 2, 3)]),
         ("sampled_detail", [np.roll(TRUTH, by, axis=1) for by in (0, 1, 2)]),
         ("sampled_mismatch", [np.roll(TRUTH, by, axis=1) for by in (0, 1, 2)]),
+        ("expected_error", [cv2.GaussianBlur(TRUTH, (0, 0), sigma) for sigma in (0.1, 1, 2)]),
+        ("expected_error", [cv2.dilate(TRUTH, np.ones((n, n), np.uint8)) for n in (1, 3, 5)]),
+        ("expected_error", [cv2.erode(TRUTH, np.ones((n, n), np.uint8)) for n in (1, 2, 3)]),
+        ("expected_error", [np.roll(TRUTH, by, axis=1) for by in (0, 1, 2)]),
     ],
 )
 def test_each_score_grows_with_its_damage(score: str, alphas: list[AlphaFrame]) -> None:
