@@ -9,7 +9,7 @@ OUT ?= mav-out
 ARGS ?=
 export SRC OUT  # recipes take them from the environment, whatever characters they have
 
-.PHONY: help needs setup build-mav resume test check docs bench bench-length bench-scale bench-gpu ablations clean
+.PHONY: help needs setup build-mav resume test check docs bench bench-length bench-scale bench-model bench-gpu ablations clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -71,6 +71,9 @@ bench-length: .venv/.dev ## measure memory by a clip's length, ARGS="folder buil
 
 bench-scale: .venv/.dev ## measure plans of 50,541 clips, resumes, S3; simulate 512 GPUs
 	$(BIN)/python -m benchmarks.scale $(ARGS)
+
+bench-model: .venv/.dev ## VideoMaMa at full size on any machine: memory and work counted, ways compared
+	$(BIN)/python -m benchmarks.model_full $(ARGS)
 
 bench-gpu: .venv/.dev ## measure VideoMaMa at full size on a GPU, into docs/benchmarks.md
 	$(BIN)/python -m benchmarks.gpu $(ARGS)

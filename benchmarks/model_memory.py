@@ -46,7 +46,7 @@ UNET = {
     "num_attention_heads": (5, 10, 20, 20),
     "sample_size": 96,
 }
-SIZES = ((512, 288), (704, 704), (1024, 576), (1920, 1088))
+SIZES = ((512, 320), (704, 704), (1024, 576), (1920, 1088))
 MEMORY_GB, MAX_BATCH = 24.0, 4  # as conf/ has them
 WHAT = {
     "encode": "encode, a frame",
