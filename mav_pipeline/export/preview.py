@@ -14,7 +14,8 @@ from mav_pipeline.schema import AlphaFrame, Blob, Frame
 from mav_pipeline.storage import Spool
 
 # Each of the two is at most this large, and its sides are even, as yuv420p wants them.
-_SIZE = SizeRule(mode="fit", max_pixels=960 * 540, width=1, height=1, multiple=2)
+_SIZE = SizeRule(mode="fit", max_pixels=960 * 540, width=1, height=1)
+_EVEN = SizeRule(mode="native", max_pixels=1, width=1, height=1, multiple=2)
 _CRF = 18  # so that what one sees at an edge is the matte, not the codec
 _GREEN = (0, 177, 64)  # of chroma screens
 _SQUARE = 16  # pixels of a checkerboard square
@@ -33,7 +34,8 @@ def preview(
         frames: (height, width, 3) RGB each.
         alphas: (height, width) each, as many.
     """
-    size = _SIZE(height, width)
+    fitted = _SIZE(height, width)
+    size = _EVEN(fitted.height, fitted.width)
     shape = (size.pad_height, size.pad_width)
     grounds = (np.full((*shape, 3), _GREEN, np.uint8), checkerboard(*shape, _SQUARE))
     spool = Spool()

@@ -10,17 +10,26 @@ import numpy as np
 
 from mav_pipeline.schema import AlphaFrame, Frame, WorkingSize
 
+#: Of ``fit`` with sides that must be multiples: how far the aspect ratio may be off, and how much
+#: of the area must be left, for a size without padding to be taken.
+_ASPECT, _AREA = 0.02, 0.9
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SizeRule:
     """How source frames become working frames (``matting.size``).
 
     Attributes:
-        mode: ``fit`` scales isotropically to at most ``max_pixels``, never up, and pads to
-            ``multiple``; ``native`` pads only; ``stretch`` scales both sides to ``width`` x
-            ``height``, as the script released with VideoMaMa does.
-        max_pixels: upper bound of the scaled area, for ``fit``.
+        mode: ``fit`` scales to at most ``max_pixels``, never up: to a size whose sides are
+            multiples, within 2% of the aspect ratio, if one keeps 90% of the area that there could
+            be; else isotropically, padded to multiples. ``native`` pads only; ``stretch`` scales
+            both sides to ``width`` x ``height``, as the script released with VideoMaMa does.
+        max_pixels: upper bound of the padded area, for ``fit``; passed only where a single multiple
+            a side passes it.
         multiple: sides of the padded frame are multiples of this.
+
+    Frames shrink by area and masks too, at one half; the released script's are bilinear throughout,
+    which leaves out pixels of what it shrinks by more than 2.
     """
 
     mode: Literal["fit", "native", "stretch"]
@@ -32,14 +41,46 @@ class SizeRule:
     def __call__(self, height: int, width: int) -> WorkingSize:
         """The working size of a source of ``height`` x ``width`` pixels."""
         if self.mode == "stretch":
-            h, w = self.height, self.width
-        else:
-            h, w = height, width
-            if self.mode == "fit" and h * w > self.max_pixels:
-                scale = (self.max_pixels / (h * w)) ** 0.5
-                h, w = max(1, int(h * scale)), max(1, int(w * scale))
+            return self._padded(self.height, self.width)
+        if self.mode == "native":
+            return self._padded(height, width)
+        if self.multiple == 1:
+            if height * width <= self.max_pixels:
+                return source_size(height, width)
+            scale = (self.max_pixels / (height * width)) ** 0.5
+            return source_size(max(1, int(height * scale)), max(1, int(width * scale)))
+        return self._whole(height, width) or self._scaled(height, width)
+
+    def _whole(self, height: int, width: int) -> WorkingSize | None:
+        """The largest size that needs no padding, if one is near enough to the source's."""
+        m, found = self.multiple, []
+        for h in range(m, height + 1, m):
+            for w in {round(width * h / height / m) * m, width * h // height // m * m}:
+                fits = m <= w <= width and h * w <= self.max_pixels
+                off = abs(w * height / (h * width) - 1)
+                if fits and off <= _ASPECT:
+                    found.append((h * w, -off, w))
+        area, _, w = max(found, default=(0, 0.0, 1))
+        if area < _AREA * min(height * width, self.max_pixels):
+            return None
+        return source_size(area // w, w)
+
+    def _scaled(self, height: int, width: int) -> WorkingSize:
+        """The largest of the source's aspect ratio whose padded area is within the bound."""
+        m, found = self.multiple, [(1, 1)]
+        for padded in range(m, height + m, m):
+            room = self.max_pixels // padded // m * m
+            if not room:
+                break
+            h, w = min(padded, height), min(room, width)
+            by_height = width * h <= w * height  # which side binds
+            h, w = (h, width * h // height) if by_height else (height * w // width, w)
+            found.append((max(1, h), max(1, w)))
+        return self._padded(*max(found, key=lambda sides: sides[0] * sides[1]))
+
+    def _padded(self, height: int, width: int) -> WorkingSize:
         m = self.multiple
-        return WorkingSize(h, w, -(-h // m) * m, -(-w // m) * m)
+        return WorkingSize(height, width, -(-height // m) * m, -(-width // m) * m)
 
 
 def source_size(height: int, width: int) -> WorkingSize:
@@ -71,10 +112,12 @@ def scale(frame: Frame, size: WorkingSize) -> Frame:
 def restore(alpha: AlphaFrame, size: WorkingSize, height: int, width: int) -> AlphaFrame:
     """Brings one alpha frame from its working size back to ``height`` x ``width``.
 
-    Bilinear, on 8 bits: it neither rings nor leaves [0, 255].
+    Bilinear, or by area where it shrinks, on 8 bits: it neither rings nor leaves [0, 255].
     """
     alpha = alpha[: size.height, : size.width]
     if alpha.shape == (height, width):
         return np.ascontiguousarray(alpha)
-    scaled = cv2.resize(alpha, (width, height), interpolation=cv2.INTER_LINEAR)
+    shrinks = height * width < size.height * size.width
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    scaled = cv2.resize(alpha, (width, height), interpolation=how)
     return np.asarray(scaled, dtype=np.uint8)

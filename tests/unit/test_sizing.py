@@ -24,15 +24,50 @@ def rule(mode: str, max_pixels: int = 1024 * 576, multiple: int = 1) -> SizeRule
 
 
 @given(SIDES, SIDES, st.integers(4096, 2_000_000), MULTIPLES)
-def test_fit_stays_below_the_bound_and_never_scales_up(
+def test_fit_stays_below_the_bound_with_its_padding_and_never_scales_up(
     height: int, width: int, max_pixels: int, multiple: int
 ) -> None:
     size = rule("fit", max_pixels, multiple)(height, width)
-    assert size.height * size.width <= max_pixels
+    assert size.pad_height * size.pad_width <= max_pixels
     assert size.height <= height
     assert size.width <= width
-    if height * width <= max_pixels:
-        assert (size.height, size.width) == (height, width)
+
+
+@given(SIDES, SIDES, st.integers(4096, 2_000_000), st.sampled_from([8, 32, 64]))
+def test_fit_keeps_the_aspect_within_two_percent_or_to_a_pixel(
+    height: int, width: int, max_pixels: int, multiple: int
+) -> None:
+    size = rule("fit", max_pixels, multiple)(height, width)
+    off = abs(size.width * height / (size.height * width) - 1)
+    exact = max(size.height / height, size.width / width)
+    apart = max(abs(size.height - height * exact), abs(size.width - width * exact))
+    assert off <= 0.02 or apart <= 1 or min(size.height, size.width) == 1
+
+
+@pytest.mark.parametrize(
+    ("source", "working", "padded"),
+    [
+        ((1920, 1080), (1024, 576), (1024, 576)),
+        ((1080, 1920), (576, 1024), (576, 1024)),
+        ((720, 720), (704, 704), (704, 704)),  # not padded to 768x768
+        ((848, 480), (848, 480), (896, 512)),  # nothing near its aspect is large enough
+        ((1440, 1080), (853, 640), (896, 640)),  # not 896x704, which passes the bound
+        ((320, 240), (320, 240), (320, 256)),
+        ((20, 10), (20, 10), (64, 64)),
+    ],
+)
+def test_sizes_of_the_model(
+    source: tuple[int, int], working: tuple[int, int], padded: tuple[int, int]
+) -> None:
+    size = rule("fit", multiple=64)(source[1], source[0])
+    assert ((size.width, size.height), (size.pad_width, size.pad_height)) == (working, padded)
+
+
+def test_alpha_shrinks_by_area() -> None:
+    lines = np.zeros((64, 64), np.uint8)
+    lines[:, ::4] = 255
+    size = source_size(64, 64)
+    assert set(np.unique(restore(lines, size, 16, 16))) == {64}
 
 
 @given(SIDES, SIDES, st.integers(4096, 2_000_000))
