@@ -11,9 +11,9 @@ from pathlib import Path
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
 _HEAD = """# Benchmarks
 
-Written by `make bench`, `make bench-model` and `make bench-gpu`; do not edit the tables. Rates and ratios are medians,
-all of a table from one run. The machines are shared and noisy: ratios say more than rates. Goals
-are the project's own.
+Written by `make bench`, `make bench-model` and `make bench-gpu`; do not edit the tables. Rates and
+ratios are medians where nothing else is said, all of a table from one run. The machines are shared
+and noisy: ratios say more than rates. Goals are the project's own.
 """
 
 Row = tuple[str, ...]
