@@ -59,7 +59,9 @@ class Faults:
         known = {*KINDS, *LASTING}
         assert set(self.kinds) <= known, f"kinds={self.kinds}, known are {sorted(known)}"
 
-    def choose(self, number: int, method: str, path: str, headers: Container[str]) -> str | None:
+    def choose(
+        self, number: int, method: str, path: str, headers: Container[str] = ()
+    ) -> str | None:
         """What befalls the request of this number."""
         if self.header is not None and self.header not in headers:
             return None
