@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from mav_pipeline.schema import Frame
 
@@ -136,6 +135,8 @@ def beside(points: Places, shape: tuple[int, ...]) -> Places:
 
 def _nearest(points: Places, samples: Places, width: int) -> Places:
     """(NEAREST, n) of the samples, without the point itself."""
+    from scipy.spatial import cKDTree  # a quarter of what every command would else wait for
+
     away, at = cKDTree(_xy(samples, width)).query(_xy(points, width), NEAREST + 1)
     itself = away[:, :1] < 0.5
     return np.asarray(samples[np.where(itself, at[:, 1:], at[:, :-1])].T, dtype=np.int64)

@@ -40,7 +40,7 @@ class Done:
 # What a command imports takes longer than what it does here, so it is forked from a process that
 # has imported it. With pandas: pyarrow does where there is one.
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["mav_pipeline.cli", "pandas", "numba", "boto3"])
+_FORKS.set_forkserver_preload(["mav_pipeline.cli", "pandas", "numba", "boto3", "scipy.spatial"])
 
 
 class Running:
