@@ -28,7 +28,7 @@ from mav_pipeline.planning.preflight import prepare
 from mav_pipeline.runtime.driver import run_shards
 from mav_pipeline.runtime.local import LocalPool
 from mav_pipeline.runtime.queue import Task
-from mav_pipeline.runtime.workers import WorkerPool
+from mav_pipeline.runtime.workers import WorkerPool, patient_output
 from mav_pipeline.schema import ClipRef, LoadedClip
 from mav_pipeline.sources.registry import open_source
 from scripts.calibration.cases import corpus, matte
@@ -90,7 +90,7 @@ def build_rate(
         built, tasks = begun.built, [Task(shard) for shard in prepared.pending]
         pool.begin(begun.config, begun.stamp)
         start = time.perf_counter()
-        run_shards(pool, tasks, built, settings, threading.Event(), [])
+        run_shards(pool, tasks, patient_output(settings, threading.Event()), settings, [])
         seconds = time.perf_counter() - start
     report = built.report()
     assert report.state == "complete"
@@ -240,7 +240,7 @@ def peak(source: str, out: str, matting: str, *words: str) -> float:
         pool.begin(begun.config, begun.stamp)
         before = _high_water()
         tasks = [Task(spec) for spec in prepared.pending]
-        run_shards(pool, tasks, begun.built, settings, threading.Event(), [])
+        run_shards(pool, tasks, patient_output(settings, threading.Event()), settings, [])
     finalize(begun.built)
     assert begun.built.report().clips["published"] == len(planned(settings))
     return (_high_water() - before) / 1e9
