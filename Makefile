@@ -6,10 +6,11 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
 
 OUT ?= mav-out
+TRAIN ?= mav-train
 ARGS ?=
-export SRC OUT  # recipes take them from the environment, whatever characters they have
+export SRC OUT TRAIN  # recipes take them from the environment, whatever characters they have
 
-.PHONY: help needs setup build-mav resume test check docs bench bench-length bench-scale bench-model bench-gpu ablations clean
+.PHONY: help needs setup build-mav train resume test check docs bench bench-length bench-scale bench-model bench-gpu ablations clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -48,6 +49,10 @@ else
 endif
 	$(BIN)/mav verify "output.root=$$OUT" verify.deep=true
 	$(BIN)/mav report "output.root=$$OUT"
+
+train: .venv/.core ## train SAM2-Matte on the set in OUT, into TRAIN; ARGS="train=tiny"
+	test -e .venv/.extras-train || { $(PIP) -e '.[train]' && touch .venv/.extras-train; }
+	$(BIN)/mav train train.data="$$OUT" train.root="$$TRAIN" $(ARGS)
 
 resume: needs ## go on with the build in OUT, with the configuration that began it
 	$(BIN)/mav build "output.root=$$OUT" $(ARGS)

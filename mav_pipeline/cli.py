@@ -37,13 +37,20 @@ from mav_pipeline.runtime.driver import build
 from mav_pipeline.runtime.outcome import shortcoming
 from mav_pipeline.runtime.status.watch import watch
 from mav_pipeline.schema import RunReport
-from mav_pipeline.schema.errors import ConfigError, Interrupted, SetupError, TransientError
+from mav_pipeline.schema.errors import (
+    ConfigError,
+    Interrupted,
+    SetupError,
+    TrainingError,
+    TransientError,
+)
 from mav_pipeline.schema.passed_over import PassedOver
 from mav_pipeline.schema.registry import Registry, nearest
 from mav_pipeline.schema.scores import SCORE
 from mav_pipeline.sources.registry import SOURCES
 from mav_pipeline.storage import open_output
 from mav_pipeline.synthetic import render
+from mav_pipeline.train.run import train
 
 _log = logging.getLogger("mav_pipeline")
 
@@ -89,6 +96,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if verb == "build" and config.source.root is None:
             config = resumed(config, overrides, FINGERPRINTED)
         code, result = _watch(config) if WATCH in flags else VERBS.get(verb).run(config)
+    except (TrainingError, TransientError) as error:
+        _log.error("%s", error)
+        code, result = INCOMPLETE, {"state": "incomplete", "error": str(error)}
     except SetupError as error:
         _log.error("%s", error)
         return SETUP
@@ -182,11 +192,7 @@ def _plan(config: RunConfig) -> Result:
 
 
 def _build(config: RunConfig) -> Result:
-    try:
-        report = build(config)
-    except TransientError as error:
-        _log.error("%s", error)
-        return INCOMPLETE, {"state": "incomplete", "error": str(error)}
+    report = build(config)
     _show_report(report)
     if (why := shortcoming(report, config)) is not None:
         _log.error("%s", why)
@@ -282,17 +288,11 @@ VERBS: Registry[Verb] = Registry(
         Verb("plan", _plan, "preflight and dry run of a build; writes nothing"),
         Verb("build", _build, "build or resume the set in output.root"),
         Verb("status", _status, "where a build stands; --watch goes on till it ends"),
-        Verb(
-            "verify",
-            _verify,
-            "read a set back; verify.deep=true, verify.clean=true",
-        ),
+        Verb("verify", _verify, "read a set back; verify.deep=true, verify.clean=true"),
         Verb("report", _report, "write report/index.html"),
         Verb("regate", _regate, "judge a finished set by other quality.* bounds"),
         Verb("evaluate", _evaluate, "compare a set with the truth: MAD to dtSSD, J and F"),
         Verb("export", _export, "write a finished set in another layout"),
+        Verb("train", lambda config: (OK, train(config)), "train a matting model on built sets"),
     ),
 )
-
-if __name__ == "__main__":
-    sys.exit(main())

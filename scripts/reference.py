@@ -30,14 +30,14 @@ from tests.test_architecture import LAYERS
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
-GROUPS = ("source", "matting", "runtime")
+GROUPS = ("source", "matting", "runtime", "train")
 _KEY = re.compile(r"(?P<indent> *)(?P<key>\w+):(?: +(?P<value>[^#\s][^#]*?))?(?: +# (?P<text>.*))?")
 _COMMENT = re.compile(r"(?P<indent> *)# ?(?P<text>.*)")
 _INTRO = """# Configuration
 
 Written by `make docs` from the comments in [`conf/`](../conf/config.yaml).
 
-Every command takes `key=value`. `source`, `matting` and `runtime` are swapped whole, as in
+Every command takes `key=value`. `source`, `matting`, `runtime` and `train` are swapped whole, as in
 `mav build source=sav_eval matting=binary`; their other keys follow the choice. `mav plan` shows
 what a configuration comes to. Keys of `source`, `matting`, `quality` and `output` reach the bytes
 of a set (places and the loss budget do not): a build does not go on with one of them changed.

@@ -54,7 +54,7 @@ LAZY = (
 )
 #: What a trainer imports: a DataLoader tells how to read a dataset by its class, which must derive
 #: from torch's, so torch is there as the class is made, and webdataset is asked for with it. No
-#: module of the pipeline imports it.
+#: module imports it but those of ``train``, and these as they run.
 FOR_TRAINERS = "mav_pipeline.train.loader"
 EAGER = {
     f"{FOR_TRAINERS}.matte_dataset": ("torch", "webdataset"),
@@ -189,7 +189,8 @@ def test_heavy_libraries_are_imported_inside_functions(module: Module) -> None:
 def test_the_pipeline_does_without_the_loader(module: Module) -> None:
     if not module.name.startswith(FOR_TRAINERS):
         for found in module.imports():
-            assert not found.name.startswith(FOR_TRAINERS), f"{module.name}:{found.line}"
+            may = module.unit == "train" and not found.eager
+            assert may or not found.name.startswith(FOR_TRAINERS), f"{module.name}:{found.line}"
 
 
 def test_ray_is_an_extra_that_a_local_build_does_without() -> None:

@@ -23,6 +23,7 @@ from mav_pipeline.config.output import AUTO, BOUNDS, Bound, Fitted, OutputConfig
 from mav_pipeline.config.run import CHOSEN, FINGERPRINTED, RunConfig
 from mav_pipeline.config.runtime import ResumeConfig, RuntimeConfig, StorageConfig
 from mav_pipeline.config.source import SourceConfig
+from mav_pipeline.config.train import TrainConfig
 
 __all__ = [
     "AUTO",
@@ -47,5 +48,6 @@ __all__ = [
     "SampleKind",
     "SourceConfig",
     "StorageConfig",
+    "TrainConfig",
     "VerifyConfig",
 ]

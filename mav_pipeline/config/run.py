@@ -20,6 +20,7 @@ from mav_pipeline.config.output import OutputConfig, QualityConfig
 from mav_pipeline.config.parse import flatten, names, parse, unhashed
 from mav_pipeline.config.runtime import ResumeConfig, RuntimeConfig, StorageConfig
 from mav_pipeline.config.source import SourceConfig
+from mav_pipeline.config.train import TrainConfig
 from mav_pipeline.schema.errors import ConfigError
 from mav_pipeline.schema.kinds import Kinds
 from mav_pipeline.schema.registry import nearest
@@ -43,6 +44,7 @@ _GROUPS: Mapping[str, type[Any]] = {
     "evaluate": EvaluateConfig,
     "regate": RegateConfig,
     "export": ExportConfig,
+    "train": TrainConfig,
 }
 
 
@@ -64,6 +66,7 @@ class RunConfig:
     evaluate: EvaluateConfig
     regate: RegateConfig
     export: ExportConfig
+    train: TrainConfig
 
     @classmethod
     def from_mapping(

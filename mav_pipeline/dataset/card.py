@@ -41,7 +41,7 @@ _VIDEOMAMA = (
 
 def about(run: Mapping[str, Any], report: RunReport) -> dict[str, Any]:
     """The set as schema.org's Dataset has it."""
-    owed = _credits(run)
+    owed = credits_of(run)
     made = f"made from binary masklets by the {run['config']['matting']['name']} backend"
     description = (
         f"{report.masklets['accepted']} alpha mattes of objects in {report.clips['published']} "
@@ -66,7 +66,7 @@ def card(run: Mapping[str, Any], report: RunReport, samples: int, rows: pa.Table
         samples: clips that the shards store.
         rows: of ``manifest.parquet``.
     """
-    owed = _credits(run)
+    owed = credits_of(run)
     template = resources.files("mav_pipeline.dataset").joinpath("card.md.j2").read_text()
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined,
@@ -88,7 +88,7 @@ def card(run: Mapping[str, Any], report: RunReport, samples: int, rows: pa.Table
     return text.encode()
 
 
-def _credits(run: Mapping[str, Any]) -> Mapping[str, Any]:
+def credits_of(run: Mapping[str, Any]) -> Mapping[str, Any]:
     """``credits`` of ``run.json``, also of a set from before they were recorded."""
     if "credits" in run:
         return run["credits"]  # type: ignore[no-any-return]

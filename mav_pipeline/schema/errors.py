@@ -8,6 +8,7 @@ MavError
   TransientError     something passed: retried with back-off and a cap
     OutageError      the output failed for longer than a build waits, or refuses: exit 3
   BackendError       the backend could not matte this masklet: a failed row
+  TrainingError      a training cannot go on; its last checkpoint stays
   ShardError         a shard could not be built: tried again, or recorded in failures/
   ChangedError       a file is another version than was asked for (an OSError too)
   WriteError         a temporary file cannot be written (an OSError too)
@@ -152,6 +153,10 @@ class ShardError(MavError):
 
     def __str__(self) -> str:
         return f"{self.stage}: {self.kind}: {self.cause}"
+
+
+class TrainingError(MavError):
+    """A training cannot go on; the message says what to change. Its last checkpoint stays."""
 
 
 class Interrupted(MavError):

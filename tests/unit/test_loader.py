@@ -441,7 +441,7 @@ def test_a_shard_that_is_not_named_as_ours_is_refused(small_set: Path, url: obje
         ({"per": "frame"}, "per must be masklet or clip, not 'frame'"),
         ({"frames": 0}, "frames must be None, or at least 1, not 0"),
         ({"size": (0, 8)}, "size must be"),
-        ({"crop": "middle"}, "crop must be random or start"),
+        ({"crop": "middle"}, "crop must be random, start or seen"),
         ({"short": "pad"}, "short must be skip or repeat"),
         ({"shuffle": -1}, "shuffle must be"),
         ({"draws": 0}, "draws must be"),

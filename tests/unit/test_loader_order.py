@@ -135,3 +135,25 @@ def test_the_middle_is_the_largest_part_of_that_shape(
     shape: tuple[int, int], size: tuple[int, int], window: tuple[slice, slice]
 ) -> None:
     assert crop_window(shape, size, None) == window
+
+
+@given(
+    st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=12).filter(
+        lambda flags: any(seen and usable for seen, usable in flags)
+    ),
+    st.integers(1, 6),
+    st.none() | st.integers(0, 99),
+)
+def test_a_run_that_begins_with_its_object_is_as_long_as_can_be(
+    flags: list[tuple[bool, bool]], count: int, seed: int | None
+) -> None:
+    visible, usable = np.array(flags, np.bool_).T
+    random = None if seed is None else np.random.default_rng(seed)
+    start, stop = crop_frames(visible, usable, count, random, seen_first=True)
+    assert visible[start]
+    assert usable[start:stop].all()
+    assert 1 <= stop - start <= count
+    for other in np.flatnonzero(visible & usable):
+        assert not usable[other : other + stop - start + 1].all() or (
+            other + stop - start + 1 > len(flags) or stop - start == count
+        )

@@ -118,6 +118,14 @@ def load(weights: Weights, key: str, size: int | None = None) -> Any:
     return model.eval()
 
 
+def save(model: Any, folder: Path) -> None:
+    """Writes ``config.json`` and ``model.safetensors``, however large, as one file."""
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()
+    model.save_pretrained(folder, max_shard_size="1000GB")
+
+
 def random_model(size: int, seed: int) -> Any:
     """A tiny ``Sam2VideoModel`` of random weights, for trials: 0.7 million parameters.
 

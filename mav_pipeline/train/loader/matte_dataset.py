@@ -29,6 +29,7 @@ from mav_pipeline.train.loader.backgrounds import Backgrounds
 from mav_pipeline.train.loader.order import epoch_order, share
 from mav_pipeline.train.loader.sample import MatteSample, SampleMaker
 from mav_pipeline.train.loader.select import Bounds, Filter, Item, Per, select
+from mav_pipeline.train.loader.split import Split
 
 
 class _Found(NamedTuple):
@@ -57,14 +58,15 @@ class MatteDataset(IterableDataset[MatteSample]):
         size: (H, W) that samples are brought to: the largest part of the frame with this ratio of
             sides, scaled; None leaves them as they are, which stack only if clips are of one size.
         crop: ``random`` takes runs in which the object is seen and parts from anywhere, ``start``
-            the first frames and the middle.
+            the first frames and the middle, ``seen`` is random too but begins on a frame that shows
+            the object; where its clip then ends too soon the last frame is held.
         short: what becomes of clips with fewer than ``frames``: ``skip`` leaves them out of the
             set, ``repeat`` holds their last frame.
         annotated: ``only`` keeps to frames on which somebody looked for the object, and clips that
             are samples as a whole to masklets that are annotated throughout; ``any`` takes others
             too, for sets of a backend that tracks objects. Where frames are left out, the longest
             run of the others is the clip.
-        status, gate, scores: which masklets; see ``Filter``.
+        status, gate, scores, split: which masklets; see ``Filter``.
         backgrounds: adds ``composite``; see ``Backgrounds``. Each sample draws one.
         shuffle: samples in the buffer that they are drawn from at random, in each worker; shards
             change places too. They wait encoded: RGB and alpha of a whole clip, mostly 5 to 15 MB.
@@ -87,12 +89,13 @@ class MatteDataset(IterableDataset[MatteSample]):
         per: Per = "masklet",
         frames: int | None = None,
         size: tuple[int, int] | None = None,
-        crop: Literal["random", "start"] = "random",
+        crop: Literal["random", "start", "seen"] = "random",
         short: Literal["skip", "repeat"] = "skip",
         annotated: Literal["only", "any"] = "only",
         status: tuple[str, ...] = ("accepted",),
         gate: str | None = None,
         scores: Mapping[str, Bounds] | None = None,
+        split: Split | None = None,
         backgrounds: str | Path | Iterable[tuple[int, int, int] | Frame] | None = None,
         shuffle: int = 0,
         draws: int | None = None,
@@ -102,7 +105,7 @@ class MatteDataset(IterableDataset[MatteSample]):
         _check("per", per, per in ("masklet", "clip"), "masklet or clip")
         _check("frames", frames, frames is None or frames > 0, "None, or at least 1")
         _check("size", size, size is None or min(size) > 0, "None, or (H, W) in pixels")
-        _check("crop", crop, crop in ("random", "start"), "random or start")
+        _check("crop", crop, crop in ("random", "start", "seen"), "random, start or seen")
         _check("short", short, short in ("skip", "repeat"), "skip or repeat")
         _check("annotated", annotated, annotated in ("only", "any"), "only or any")
         _check("shuffle", shuffle, shuffle >= 0, "0, or the size of a buffer")
@@ -118,6 +121,7 @@ class MatteDataset(IterableDataset[MatteSample]):
             status=status,
             gate=gate,
             scores=scores or {},
+            split=split,
             least_frames=frames if frames and short == "skip" else 0,
             annotated_only=annotated == "only",
         )
@@ -128,7 +132,8 @@ class MatteDataset(IterableDataset[MatteSample]):
             per=per,
             frames=frames,
             size=size,
-            at_random=crop == "random",
+            at_random=crop != "start",
+            seen_first=crop == "seen",
             annotated_only=annotated == "only",
             rgb=self._selection.rgb,
             backgrounds=None if backgrounds is None else Backgrounds(backgrounds),
@@ -139,6 +144,16 @@ class MatteDataset(IterableDataset[MatteSample]):
     def __len__(self) -> int:
         """Samples of an epoch on this node."""
         return len(self._of_node())
+
+    @property
+    def rgb(self) -> bool:
+        """Whether samples hold frames: the set was not built with ``output.rgb=none``."""
+        return self._selection.rgb
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """The clips that samples are taken from."""
+        return frozenset(item.key for item in self._selection.items)
 
     def set_epoch(self, epoch: int) -> None:
         """Call it before each epoch: another order, other crops. Without it all are the same."""

@@ -36,6 +36,8 @@ def crop_frames(
     usable: NDArray[np.bool_],
     count: int | None,
     random: np.random.Generator | None,
+    *,
+    seen_first: bool = False,
 ) -> tuple[int, int]:
     """Start and end of ``count`` consecutive usable frames: the first such run, or a random one.
 
@@ -45,9 +47,18 @@ def crop_frames(
     Args:
         visible: (T,) whether the object is seen on each frame.
         usable: (T,) whether each frame may be taken; one must.
+        seen_first: whether the run must begin with the object, as long as it is seen on a usable
+            frame; it may then be shorter than there is room for.
     """
     edges = np.flatnonzero(np.diff(np.r_[False, usable, False]))
     begins, ends = edges[::2], edges[1::2]
+    if seen_first and (visible & usable).any():
+        starts = np.flatnonzero(visible & usable)
+        room = ends[np.searchsorted(begins, starts, side="right") - 1] - starts
+        room = np.minimum(room, len(usable) if count is None else count)
+        starts = starts[room == room.max()]
+        start = int(starts[0] if random is None else random.choice(starts))
+        return start, start + int(room.max())
     longest = int(np.argmax(ends - begins))
     if count is None or ends[longest] - begins[longest] <= count:
         return int(begins[longest]), int(ends[longest])

@@ -66,6 +66,7 @@ class SampleMaker:
     frames: int | None
     size: tuple[int, int] | None
     at_random: bool
+    seen_first: bool
     annotated_only: bool
     rgb: bool
     backgrounds: Backgrounds | None
@@ -88,7 +89,9 @@ class SampleMaker:
         seen = np.array([entry.visible for entry in entries], np.bool_)
         looked = np.array([entry.annotated for entry in entries], np.bool_)
         usable = np.logical_and.reduce(looked) if self.annotated_only else np.ones_like(looked[0])
-        start, stop = crop_frames(np.logical_or.reduce(seen), usable, self.frames, chance)
+        start, stop = crop_frames(
+            np.logical_or.reduce(seen), usable, self.frames, chance, seen_first=self.seen_first
+        )
         count = self.frames or stop - start
         crop = _Crop(shape, crop_window(shape, size, chance), size, stop - start)
         #: The last frame stands in for those that a short clip lacks.

@@ -22,6 +22,7 @@ from mav_pipeline.schema.errors import ConfigError, OutputError
 from mav_pipeline.schema.registry import nearest
 from mav_pipeline.schema.statuses import stored
 from mav_pipeline.storage import Storage
+from mav_pipeline.train.loader.split import Split
 
 Per = Literal["masklet", "clip"]
 Bounds = tuple[float | None, float | None]
@@ -39,6 +40,7 @@ class Filter:
         least_frames: consecutive frames that there must be to take from.
         annotated_only: whether only those on which somebody looked for the object are taken; of
             clips as a whole just masklets that are annotated on every frame are.
+        split: the part of the videos that is taken; None for all.
     """
 
     status: tuple[str, ...] = ("accepted",)
@@ -46,6 +48,7 @@ class Filter:
     scores: Mapping[str, Bounds] = field(default_factory=dict)
     least_frames: int = 0
     annotated_only: bool = True
+    split: Split | None = None
 
     def __post_init__(self) -> None:
         for status in self.status:
@@ -110,6 +113,8 @@ def select(storage: Storage, per: Per, wanted: Filter) -> Selection:
             "alpha of rejected masklets is not in it; ask for accepted ones"
         )
     rows = rows.select(("key", "masklet", "shard")).filter(passes)
+    if wanted.split is not None:
+        rows = rows.filter(pa.array(map(wanted.split.takes, rows["key"].to_pylist()), pa.bool_()))
     if not rows.num_rows:
         raise ConfigError(f"no masklet in {storage} passes {wanted}")
     places = {layout.shard_of_data(tar): place for place, tar in enumerate(tars)}
