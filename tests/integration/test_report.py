@@ -87,7 +87,7 @@ def pictured(tmp_path_factory: pytest.TempPathFactory) -> BuiltSet:
         write_clip(root / "in", clip, masks)
     write_clip(root / "in", "sav_000003").write_bytes(b"no video")
     words = {"source.root": str(root / "in"), "output.root": str(root / "out")}
-    words |= {"quality.keep_rejected": True, "quality.min_quality": 0.0235}  # between the two
+    words |= {"quality.keep_rejected": True, "quality.min_quality": 0.05}  # between the two
     built = build_set(config(words), FakeBackend(shift=3))
     finalize(built)
     write_report(built, config().report)
@@ -289,7 +289,7 @@ def test_a_clip_opens_with_scores_gates_and_all_its_frames(
     expect(dialog).to_be_visible()
     expect(page).to_have_url(re.compile("#clip=sav_000002$"))
     row = dialog.get_by_role("row", name="quality min").inner_text()
-    assert row.split("\t") == ["quality", "min 0.0235", "0.0248", "0.0218 ✕"]
+    assert row.split("\t") == ["quality", "min 0.05", "0.0746", "0.0371 ✕"]
     _, _, width, height = dialog.locator(".view").first.get_attribute("viewBox").split()
     assert int(height) > 2 * int(width), "three frames below each other"
     page.keyboard.press("Escape")
