@@ -119,12 +119,15 @@ def test_the_readme_leads_from_a_clone_to_training(tmp_path: Path) -> None:
         for line in block.splitlines()
     ]
     assert commands[0] == "make build-mav"
-    install, train, export = commands[-3:]
+    install, load, train, export = commands[-4:]
     assert install == ".venv/bin/pip install -c constraints.txt -e '.[train]'"  # make setup did
+    # What make train runs once that is installed, here for a few steps.
+    assert train == 'make train ARGS="train=tiny"'
+    steps = ".venv/bin/mav train train.data=mav-out train.root=mav-train train=tiny train.steps=3"
     # What the make that runs the tests was told is not for these.
     env = {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "ARGS")}
     again = "make build-mav"  # a sample that is there stays as it is, and so does the set
-    for command in (commands[0], again, f".venv/bin/{export}", train):
+    for command in (commands[0], again, f".venv/bin/{export}", steps, load):
         done = subprocess.run(
             command, shell=True, cwd=clone, env=env, capture_output=True, text=True, timeout=240
         )

@@ -133,7 +133,7 @@ LAID: dict[str, Callable[[Frames], Frames]] = {
 
 def working(data: bytes) -> Frames:
     """Frames at half the size, without the padding below and on the right."""
-    rule = SizeRule(mode="fit", max_pixels=24 * 32, width=1, height=1, multiple=16)
+    rule = SizeRule(mode="fit", max_pixels=32 * 32, width=1, height=1, multiple=16)
     facts = probe_video(data, step=1, annotated=None, max_pixels=10**6)
     size = rule(facts.height, facts.width)
     frames = np.stack([*annotated_frames(data, facts, size)])

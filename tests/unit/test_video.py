@@ -107,7 +107,7 @@ def test_the_annotated_frames_are_decoded_and_no_others() -> None:
 
 
 def test_frames_come_at_the_working_size() -> None:
-    rule = SizeRule(mode="fit", max_pixels=24 * 32, width=1, height=1, multiple=16)
+    rule = SizeRule(mode="fit", max_pixels=32 * 32, width=1, height=1, multiple=16)
     video = decode(VIDEO, sizing=rule)
     assert (video.size.height, video.size.width) == (24, 32)
     assert video.frames.shape == (3, 32, 32, 3)
