@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from . import corpus, loader, measure, model
-from .page import Row, machine, table, write_section
+from .page import Row, machine, tell_section
 
 
 def main() -> None:
@@ -29,7 +29,7 @@ def _speed(root: Path) -> None:
     rows = [*measure.closed_form(clips, root / "out"), *measure.floor(clips, root / "floor")]
     rows += measure.metrics(corpus.sample(root / "small", 1, 1024, 576))
     head = "Four rendered clips of 1280x720, 60 annotated frames each."
-    _section("Speed", head, ("what", "measured", "goal"), rows)
+    tell_section("Speed", f"{head} {machine()}", ("what", "measured", "goal"), rows)
 
 
 def _model(root: Path) -> None:
@@ -38,7 +38,7 @@ def _model(root: Path) -> None:
         "no overlap of windows. The plain way mattes every masklet alone and encodes RGB each time."
     )
     rows = model.sharing(model.tiny(root / "tiny"), frames=12, height=144, width=256)
-    _section("Model on the CPU", head, ("what", "measured", "goal"), rows)
+    tell_section("Model on the CPU", f"{head} {machine()}", ("what", "measured", "goal"), rows)
 
 
 def _memory(root: Path) -> None:
@@ -50,7 +50,7 @@ def _memory(root: Path) -> None:
             what = f"{width}x{height}, 20 s, {masklets} masklets"
             rows.append((what, f"{peak:.2f} GB", f"<= {goal} GB"))
     head = "Peak of a worker above its backend's own (VmHWM), `matting=binary`, shards of 3 clips."
-    _section("Memory", head, ("clip", "measured", "goal"), rows)
+    tell_section("Memory", f"{head} {machine()}", ("clip", "measured", "goal"), rows)
 
 
 def _loader(root: Path) -> None:
@@ -69,13 +69,7 @@ def _loader(root: Path) -> None:
         for name, source in (("one a clip", clips), ("one a second", second))
         for row in loader.crops(source, root / "out")
     ]
-    _section("Loader", head, columns, rows)
-
-
-def _section(title: str, head: str, columns: Row, rows: list[Row]) -> None:
-    body = f"{head} {machine()}\n\n{table(columns, rows)}"
-    write_section(title, body)
-    sys.stdout.write(f"{title}\n{body}\n")
+    tell_section("Loader", f"{head} {machine()}", columns, rows)
 
 
 if __name__ == "__main__":

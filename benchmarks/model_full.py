@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import logging
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -30,7 +29,7 @@ from mav_pipeline.schema import LoadedClip
 
 from . import model, model_memory
 from .corpus import config
-from .page import Row, machine, table, write_section
+from .page import Row, machine, tell_section
 
 FRAMES, HEIGHT, WIDTH = 4, 64, 128
 REPEATS = 2
@@ -53,7 +52,7 @@ def main() -> None:
         "has every exact saving. Beside it the work counted at the same size."
     )
     columns = ("what", "released way", "ours", "ratio", "TFLOP", "TFLOP, ours", "ratio", "goal")
-    _section("Model at full size on the CPU", f"{head} {machine()}", columns, found)
+    tell_section("Model at full size on the CPU", f"{head} {machine()}", columns, found)
 
 
 def _memory() -> None:
@@ -66,7 +65,7 @@ def _memory() -> None:
         f"`matting.max_batch={model_memory.MAX_BATCH}`. On a GPU: not measured."
     )
     columns = ("size", "stage", "1", "2", "4", "again in float32", "allowed at once")
-    _section("Memory of the model", head, columns, model_memory.rows())
+    tell_section("Memory of the model", head, columns, model_memory.rows())
 
 
 def _work() -> None:
@@ -81,7 +80,7 @@ def _work() -> None:
         "TFLOP an alpha frame at 1024x576 in windows of 24, by PyTorch's counter on meta tensors, "
         "attention included. The released way encodes RGB for each masklet, ours once for all."
     )
-    _section("Work of the model", head, ("what", "released way", "ours"), rows)
+    tell_section("Work of the model", head, ("what", "released way", "ours"), rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,12 +238,6 @@ def sharing_weights(models: Models) -> Models:
         for weight in one.parameters()
     }
     return Models(copy.deepcopy(models.vae, memo), copy.deepcopy(models.unet, memo))
-
-
-def _section(title: str, head: str, columns: Row, rows: list[Row]) -> None:
-    body = f"{head}\n\n{table(columns, rows)}"
-    write_section(title, body)
-    sys.stdout.write(f"{title}\n{body}\n")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import datetime
 import os
 import platform
 import re
+import sys
 from pathlib import Path
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
@@ -35,6 +36,13 @@ def write_section(title: str, body: str) -> None:
     else:
         text = f"{text.rstrip()}\n\n{section}"
     PAGE.write_text(text.rstrip() + "\n")
+
+
+def tell_section(title: str, head: str, columns: Row, rows: list[Row]) -> None:
+    """Writes a section of some words and a table, and prints it."""
+    body = f"{head}\n\n{table(columns, rows)}"
+    write_section(title, body)
+    sys.stdout.write(f"{title}\n{body}\n")
 
 
 def has_section(title: str) -> bool:

@@ -90,3 +90,14 @@ def small_set(_small_set: Path, tmp_path: Path) -> Path:
     copy = tmp_path / "small_set"
     shutil.copytree(_small_set, copy)
     return copy
+
+
+@pytest.fixture
+def one_thread() -> Generator[None, None, None]:
+    """torch in one thread: sums in one order, and a process that may be forked."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

@@ -26,6 +26,20 @@ def may_mount() -> bool:
 
 
 @contextlib.contextmanager
+def small_file_system(root: Path, megabytes: int) -> Iterator[Path]:
+    """A file system of its own at ``root``, which it makes, for the time of a ``with``."""
+    if not may_mount():
+        pytest.skip(MOUNTS)
+    root.mkdir()
+    size = f"size={megabytes}m"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(root)], check=True)
+    try:
+        yield root
+    finally:
+        subprocess.run(["umount", "-l", str(root)], check=True)
+
+
+@contextlib.contextmanager
 def head_in_space(mounts: Sequence[str], *, cpus: int = 2, **env: str) -> Iterator[str]:
     """A head whose processes see ``mounts``; its address.
 

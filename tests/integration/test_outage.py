@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ import pytest
 from tests import proxy, seaweed
 
 from .console import Running, mav, shard_bytes
-from .space import MOUNTS, may_mount
+from .space import small_file_system
 from .strike import Strike
 
 
@@ -57,13 +56,8 @@ def test_a_refusal_ends_the_build_and_the_next_one_publishes_what_waited(
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A small file system of its own."""
-    root = tmp_path / "disk"
-    root.mkdir()
-    if not may_mount():
-        pytest.skip(MOUNTS)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(root)], check=True)
-    yield root
-    subprocess.run(["umount", "-l", str(root)], check=True)
+    with small_file_system(tmp_path / "disk", 8) as root:
+        yield root
 
 
 def fill(path: Path) -> None:

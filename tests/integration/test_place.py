@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from tests import seaweed
 from .conftest import CHEAP
 from .console import fresh, mav, shard_bytes
 from .head import ENV
-from .space import MOUNTS, head_in_space, may_mount
+from .space import head_in_space, small_file_system
 
 ARGS = ("output.clips_per_shard=2", *CHEAP)
 
@@ -23,13 +22,8 @@ ARGS = ("output.clips_per_shard=2", *CHEAP)
 @pytest.fixture
 def mounted(tmp_path: Path) -> Iterator[Path]:
     """A folder on a file system of its own, as a share that was mounted on one node alone."""
-    root = tmp_path / "share"
-    root.mkdir()
-    if not may_mount():
-        pytest.skip(MOUNTS)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(root)], check=True)
-    yield root
-    subprocess.run(["umount", "-l", str(root)], check=True)
+    with small_file_system(tmp_path / "share", 16) as root:
+        yield root
 
 
 def test_an_output_that_is_not_mounted_on_the_workers(mounted: Path, corpus: Path) -> None:

@@ -8,12 +8,12 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mav_pipeline.matting.hub import is_hub_id, snapshot
 from mav_pipeline.matting.sam2_matte.rules import FILE, Rules
 from mav_pipeline.schema.errors import ConfigError
 
@@ -21,8 +21,6 @@ MODEL_TYPE = "sam2_video"
 WEIGHTS = "model.safetensors"
 #: An image is cut into patches of that many pixels; the tiny model's windows want no more.
 PATCH = 16
-
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,25 +175,10 @@ def _resize(config: Any, size: int) -> None:
 
 
 def _download(location: str, key: str) -> Path:
-    """The snapshot of a hub repository; the hub's own cache locks and resumes."""
-    if not _HUB_ID.fullmatch(location) or location.startswith("."):
+    if not is_hub_id(location):
         raise ConfigError(f"{key}={location} is neither a folder that exists nor a hub id")
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    wanted = ["config.json", FILE, WEIGHTS]
-    try:
-        # Offline where it is all there; a snapshot without weights is one whose download broke.
-        local = Path(snapshot_download(location, allow_patterns=wanted, local_files_only=True))
-        if (local / WEIGHTS).is_file():
-            return local
-    except LocalEntryNotFoundError:
-        pass
-    try:
-        return Path(snapshot_download(location, allow_patterns=wanted))
-    except (HfHubHTTPError, OSError, ValueError) as error:
-        cause = f"{key}={location} cannot be downloaded: {type(error).__name__}: {error}"
-        raise ConfigError(f"{cause}; download it elsewhere and name the local folder") from error
+    wanted = ("config.json", FILE, WEIGHTS)
+    return snapshot(location, key, wanted, lambda folder: (folder / WEIGHTS).is_file())
 
 
 @functools.lru_cache(maxsize=8)

@@ -14,16 +14,15 @@ import functools
 import hashlib
 import json
 import os
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mav_pipeline.matting.hub import is_hub_id, snapshot
 from mav_pipeline.schema.errors import ConfigError, lacks
 from mav_pipeline.storage import S3Storage
 
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _NAMES = ("diffusion_pytorch_model.fp16.safetensors", "diffusion_pytorch_model.safetensors")
 
 
@@ -127,29 +126,20 @@ def _fetch(uri: str, name: str, key: str, endpoint_url: str | None) -> Path:
 
 
 def _download(location: str, name: str, key: str) -> Path:
-    """The snapshot of a hub repository, one part of it; the hub's own cache locks and resumes."""
-    if not _HUB_ID.fullmatch(location) or location.startswith("."):
+    """The snapshot of a hub repository, one part of it."""
+    if not is_hub_id(location):
         raise ConfigError(
             f"{key}={location} is neither a folder that exists nor s3:// nor a hub id"
         )
-    from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
-    try:
-        # Offline where it is all there; a snapshot without weights is one whose download broke.
-        local = Path(snapshot_download(location, allow_patterns=f"{name}/*", local_files_only=True))
-        if any((local / name / file).is_file() for file in _NAMES):
-            return local
-    except LocalEntryNotFoundError:
-        pass
-    try:
-        there = HfApi().list_repo_files(location)
+    def is_whole(root: Path) -> bool:
+        return any((root / name / file).is_file() for file in _NAMES)
+
+    def choose(there: Sequence[str]) -> list[str]:
         files = [file for file in _NAMES if f"{name}/{file}" in there][:1]
-        patterns = [f"{name}/{file}" for file in ("config.json", *files)]
-        return Path(snapshot_download(location, allow_patterns=patterns))
-    except (HfHubHTTPError, OSError, ValueError) as error:
-        cause = f"{key}={location} cannot be downloaded: {type(error).__name__}: {error}"
-        raise ConfigError(f"{cause}; download it elsewhere and name the local folder") from error
+        return [f"{name}/{file}" for file in ("config.json", *files)]
+
+    return snapshot(location, key, (f"{name}/*",), is_whole, choose)
 
 
 @functools.lru_cache(maxsize=8)
