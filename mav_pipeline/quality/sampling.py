@@ -28,10 +28,8 @@ INNER, OUTER = 100, 50  # of it in what is solid and in what is clear beyond the
 _POINT_EACH = 5  # pixels of the zone, so that a small object costs what it costs to be matted
 _LEAST_POINTS = 100
 _SAMPLES = 1500  # of each side that are searched for the nearest
-_REACH, _REACH_PX = (
-    0.04,
-    (3, 12),
-)  # half width of the zone / sqrt(object area), its bounds in pixels
+_REACH = 0.04  # half width of the zone / sqrt(object area)
+_REACH_PX = (3, 12)  # its bounds in pixels
 _SURE = 0.7  # mean of mask and alpha from which a pixel may be a sample of the object
 _RIDGE = 12  # levels by which a sample may lie below the highest of its neighbours
 _NIL = 1e-6
