@@ -8,13 +8,9 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from types import FrameType
-from typing import Any
 
 from mav_pipeline.build.kept import drop_all
 from mav_pipeline.config import RunConfig
@@ -31,6 +27,7 @@ from mav_pipeline.runtime.status.tally import Tally
 from mav_pipeline.runtime.workers import WorkerPool, patient_output
 from mav_pipeline.schema import RunReport, ShardFailure, ShardReceipt, Stamp
 from mav_pipeline.schema.errors import Interrupted, OutageError, ShardError, TransientError, lacks
+from mav_pipeline.schema.stopping import STOPPED, stop_on_signals
 from mav_pipeline.storage import Output, Storage
 
 _log = logging.getLogger(__name__)
@@ -60,7 +57,7 @@ def build(config: RunConfig) -> RunReport:
 
 def _built(prepared: Prepared, config: RunConfig) -> RunReport:
     start, frames = time.monotonic(), 0
-    with _stop_on_signals() as (stop, check):
+    with stop_on_signals() as (stop, check):
         output = patient_output(config, stop)
         if not prepared.pending:
             built = prepared.begin().built
@@ -152,7 +149,7 @@ def run_shards(
     tally, outage = Tally([task.spec for task in tasks], time.monotonic()), _Seen()
     while queue:
         if output.stop.is_set():
-            raise Interrupted("stopped by a signal; the same command goes on from here")
+            raise Interrupted(STOPPED)
         outage.look(pool.state().totals.waits)
         while (
             not outage.seen
@@ -224,34 +221,3 @@ def _record(storage: Storage, failure: ShardFailure) -> None:
         record_failure(storage, failure)
     except OSError as error:  # the output failed altogether: what is not published is built again
         _log.error("%s: %s; that cannot be recorded: %s", failure.shard, failure.message, error)
-
-
-@contextlib.contextmanager
-def _stop_on_signals() -> Iterator[tuple[threading.Event, Callable[[], None]]]:
-    """An event that SIGINT and SIGTERM set, and a check that raises Interrupted once it is.
-
-    The check also takes the signals back from who has put other handlers in place, as Ray does.
-
-    A second signal acts as if we were not here.
-    """
-    stop = threading.Event()
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        stop.set()
-        signal.signal(number, signal.SIG_DFL)
-
-    def check() -> None:
-        if stop.is_set():
-            raise Interrupted("stopped by a signal; the same command goes on from here")
-        for number in before:
-            signal.signal(number, handle)
-
-    before: dict[signal.Signals, Any] = {}
-    if threading.current_thread() is threading.main_thread():
-        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    check()
-    try:
-        yield stop, check
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -5,25 +5,21 @@ sets, recipe, weights -> checked -> Record -> stretch by stretch: Trainer.step, 
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import json
 import logging
-import signal
 import tempfile
-import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from mav_pipeline.config import RunConfig, TrainConfig
 from mav_pipeline.matting.sam2_matte.model import Sam2Matte
 from mav_pipeline.matting.sam2_matte.rules import FILE, Rules
 from mav_pipeline.matting.sam2_matte.weights import load, random_model, save
-from mav_pipeline.schema.errors import Interrupted
+from mav_pipeline.schema.stopping import stop_on_signals
 from mav_pipeline.storage import open_storage
 from mav_pipeline.train.card import model_card
 from mav_pipeline.train.check import KEY, Checked, check
@@ -51,8 +47,8 @@ def train(config: RunConfig) -> dict[str, Any]:
         _log.info("the training in %s is complete", recipe.root)
         return _result(record, state, record.metrics(state.step))
     trainer = Trainer(_matte(recipe, checked), recipe, device=checked.device, dtype=checked.dtype)
-    with _stop_on_signals() as stop:
-        return _Run(config, record, feed, trainer).go(checked.about, state, stop)
+    with stop_on_signals() as (_, check_signals):
+        return _Run(config, record, feed, trainer).go(checked.about, state, check_signals)
 
 
 class _Run:
@@ -64,7 +60,7 @@ class _Run:
         self._told = self._began = time.monotonic()
 
     def go(
-        self, about: Mapping[str, Any], state: State | None, stop: threading.Event
+        self, about: Mapping[str, Any], state: State | None, check_signals: Callable[[], None]
     ) -> dict[str, Any]:
         recipe, step, metrics = self._recipe, 0, list[dict[str, Any]]()
         if state is not None:
@@ -75,8 +71,7 @@ class _Run:
         while step < recipe.steps:
             stretch = self._feed.stretch(step // recipe.save_steps)
             for batch in itertools.islice(stretch, recipe.steps - step):
-                if stop.is_set():
-                    raise Interrupted("stopped by a signal; the same command goes on from here")
+                check_signals()
                 losses = self._trainer.step(step, batch)
                 step += 1
                 if step % recipe.log_steps == 0 or step == recipe.steps:
@@ -156,24 +151,3 @@ def _result(record: Record, state: State, metrics: list[dict[str, Any]]) -> dict
 
 def _json(value: Mapping[str, Any]) -> bytes:
     return f"{json.dumps(value, indent=1, sort_keys=True)}\n".encode()
-
-
-@contextlib.contextmanager
-def _stop_on_signals() -> Iterator[threading.Event]:
-    """An event that SIGINT and SIGTERM set; a second one acts as if we were not here."""
-    stop = threading.Event()
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        stop.set()
-        signal.signal(number, signal.SIG_DFL)
-
-    before: dict[signal.Signals, Any] = {}
-    if threading.current_thread() is threading.main_thread():
-        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-        for number in before:
-            signal.signal(number, handle)
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
